@@ -1,0 +1,67 @@
+"""Body regions: the class that conditions the network and the HU window that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meddiff_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class HUWindow:
+    """A display window, and the linear map between its HU and [-1, 1].
+
+    Args:
+        level: centre in HU.
+        width: full width in HU.
+    """
+
+    level: float
+    width: float
+
+    @property
+    def lower(self) -> float:
+        """HU that maps to -1."""
+        return self.level - self.width / 2
+
+    @property
+    def upper(self) -> float:
+        """HU that maps to +1."""
+        return self.level + self.width / 2
+
+    def to_unit(self, hu):
+        """HU to [-1, 1]; values outside the window go beyond, unclipped. Array, tensor or number."""
+        return (hu - self.level) * (2.0 / self.width)
+
+    def to_hu(self, unit):
+        """[-1, 1] back to HU."""
+        return unit * (self.width / 2.0) + self.level
+
+
+# Levels and widths: MedDiff-FM, section "Implementation details". `unknown` is the null class of
+# classifier-free training; where it needs a window it takes the widest, which loses the least.
+_WINDOWS = {
+    "unknown": HUWindow(-500, 1800),
+    "head_neck": HUWindow(50, 400),
+    "chest": HUWindow(-500, 1800),
+    "abdomen": HUWindow(60, 360),
+}
+REGIONS: tuple[str, ...] = tuple(_WINDOWS)
+"""Region names; the position in this tuple is the class id, 0 is the null class."""
+
+
+def check_region(region: str) -> str:
+    """Return `region` if it is one of `REGIONS`; raise `InputError` otherwise."""
+    if region not in _WINDOWS:
+        raise InputError(f"Unknown region {region!r}: use one of {', '.join(REGIONS)}, or auto.")
+    return region
+
+
+def region_window(region: str) -> HUWindow:
+    """HU window of a region name. Raises `InputError` for an unknown name."""
+    return _WINDOWS[check_region(region)]
+
+
+def region_id(region: str) -> int:
+    """Class id of a region name. Raises `InputError` for an unknown name."""
+    return REGIONS.index(check_region(region))
