@@ -1,0 +1,109 @@
+"""Noise, timesteps and conditions for a training or validation batch of the foundation model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.engines.utils import DiffusionPrepareBatch
+
+from meddiff_core.conditions.regions import region_id
+from meddiff_core.diffusion.schedule import NoiseSchedule
+
+
+class FoundationPrepareBatch(DiffusionPrepareBatch):
+    """Makes `(inputs, target, (), {timesteps, class_labels})` from a batch of patches.
+
+    Inputs are `(B, 5, X, Y, Z)`: noisy image, coordinates, anatomy. Region and anatomy are dropped at random,
+    each on its own, so that both are optional at inference (classifier-free guidance).
+
+    Args:
+        schedule: noise schedule; it also knows what the network predicts.
+        low_noise_share: share of the timesteps drawn from `low_noise_range`, the rest from all of them.
+            Denoising starts in that range, and a uniform draw would spend nine steps in ten elsewhere.
+        low_noise_range: first and last timestep of that range.
+        drop_region: how often the region becomes the null class; 0.1.
+        drop_anatomy: how often the anatomy becomes the null label. A denoised scan comes without a map more
+            often than with one, so this is more than the 0.1 of the region.
+    """
+
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        low_noise_share: float = 0.65,
+        low_noise_range: Sequence[int] = (10, 250),
+        drop_region: float = 0.1,
+        drop_anatomy: float = 0.5,
+    ) -> None:
+        super().__init__(num_train_timesteps=schedule.num_train_timesteps)
+        self.schedule = schedule
+        self.low_noise_share = low_noise_share
+        self.low_noise_range = tuple(low_noise_range)
+        self.drop_region = drop_region
+        self.drop_anatomy = drop_anatomy
+
+    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
+        """Timesteps `(B,)`: a mixture of all of them and the low-noise range."""
+        n, device = images.shape[0], images.device
+        anywhere = torch.randint(0, self.num_train_timesteps, (n,), device=device)
+        low = torch.randint(self.low_noise_range[0], self.low_noise_range[1] + 1, (n,), device=device)
+        return torch.where(torch.rand(n, device=device) < self.low_noise_share, low, anywhere)
+
+    def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What the network should predict: v or eps, as the schedule says."""
+        return self.schedule.target(images, noise, timesteps)
+
+    def __call__(
+        self,
+        batchdata: dict[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict[str, torch.Tensor]]:
+        def send(x: torch.Tensor) -> torch.Tensor:
+            return torch.as_tensor(x).to(device=device, non_blocking=non_blocking, dtype=torch.float32)
+
+        image, coords, anatomy = (send(batchdata[key]) for key in ("image", "coords", "anatomy"))
+        regions = torch.tensor([region_id(name) for name in batchdata["region"]], device=device)
+        regions = torch.where(self._dropped(regions, self.drop_region), 0, regions)
+        lost = self._dropped(regions, self.drop_anatomy)[:, None, None, None, None]
+        anatomy = torch.where(lost, 0.0, anatomy)
+        timesteps = self.get_timesteps(image)
+        noise = self.get_noise(image)
+        noisy = self.schedule.add_noise(image, noise, timesteps)
+        inputs = torch.cat([noisy, coords, anatomy], dim=1)
+        target = self.get_target(image, noise, timesteps)
+        return inputs, target, (), {"timesteps": timesteps, "class_labels": regions}
+
+    @staticmethod
+    def _dropped(regions: torch.Tensor, probability: float) -> torch.Tensor:
+        return torch.rand(regions.shape, device=regions.device) < probability
+
+
+class FixedNoisePrepareBatch(FoundationPrepareBatch):
+    """For validation: one timestep, the same noise every time, no anatomy; the target is the clean image.
+
+    Args:
+        schedule: noise schedule.
+        timestep: 87 is sigma 0.15 in [-1, 1], the noise level of the denoising figures.
+        seed: seed of the noise.
+    """
+
+    def __init__(self, schedule: NoiseSchedule, timestep: int = 87, seed: int = 0) -> None:
+        super().__init__(schedule, drop_region=0.0, drop_anatomy=1.0)
+        self.timestep = timestep
+        self.seed = seed
+
+    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
+        """The one timestep, `(B,)`."""
+        return torch.full((images.shape[0],), self.timestep, device=images.device)
+
+    def get_noise(self, images: torch.Tensor) -> torch.Tensor:
+        """Noise from the seed alone, the same for every epoch and device."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randn(images.shape, generator=generator).to(images.device)
+
+    def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """The clean image."""
+        return images

@@ -1,0 +1,57 @@
+"""Noise a CT to one timestep and let the network bring it back: what it knows of such an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+
+from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.diffusion.timesteps import timestep_list
+from meddiff_core.inferers.volume import VolumeInferer, check_number, check_steps
+from meddiff_core.inferers.windowed import Network
+
+
+class ReconstructionInferer(VolumeInferer):
+    """Adds noise to a whole volume and removes it again with DDIM.
+
+    Args:
+        schedule: noise schedule, which knows what the network predicts.
+        timestep: how much noise, 0 to 999.
+        steps: network evaluations per window on the way back; 1 gives the mean of what is possible.
+        seed: seed of the noise, one field for the whole volume.
+        options: region, windows, device and progress, see `VolumeInferer`.
+
+    Raises:
+        InputError: for an option outside its range.
+    """
+
+    def __init__(
+        self, schedule: NoiseSchedule, timestep: int = 300, steps: int = 1, seed: int = 0, **options: Any
+    ) -> None:
+        super().__init__(schedule, **options)
+        last = schedule.num_train_timesteps - 1
+        check_number("timestep", timestep, f"a whole number from 0 to {last}", lambda v: 0 <= v <= last)
+        check_steps(steps)
+        self.timestep = int(timestep)
+        self.steps = int(steps)
+        self.seed = seed
+
+    def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
+        """Reconstruct.
+
+        Args:
+            inputs: `(1, C, X, Y, Z)`: image in [-1, 1], then optional condition channels.
+            network: the denoiser, see `WindowedDenoiser`.
+
+        Returns:
+            `(1, 1, X, Y, Z)` in [-1, 1].
+        """
+        volume = self.take_apart(inputs)
+        noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(self.seed))
+        timesteps = timestep_list(self.schedule, self.steps, self.timestep)
+        noisy = self.schedule.add_noise(volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0])
+        result = self.sample(network, volume, noisy, timesteps, DDIM(self.schedule))
+        return MetaTensor(result, meta=volume.meta | {"region": volume.region})

@@ -1,0 +1,135 @@
+"""What every inferer of whole volumes shares: region, conditions, windows, progress."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from tqdm import tqdm
+
+from meddiff_core.conditions.regions import HUWindow, region_id, region_window
+from meddiff_core.diffusion.sample import Solver, sample
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.errors import InputError
+from meddiff_core.inferers.windowed import Network, WindowedDenoiser
+
+logger = logging.getLogger("meddiff")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An inferer's input, taken apart.
+
+    Args:
+        image: `(1, 1, X, Y, Z)` in [-1, 1] scale, float32.
+        conditions: `(1, K, X, Y, Z)` anatomy label and control channels, or None.
+        region: the region's name.
+        meta: metadata of the input.
+    """
+
+    image: torch.Tensor
+    conditions: torch.Tensor | None
+    region: str
+    meta: dict[str, Any]
+
+    @property
+    def window(self) -> HUWindow:
+        """HU window of the region."""
+        return region_window(self.region)
+
+
+class VolumeInferer(Inferer):
+    """Base of the inferers that go from a whole volume to a whole volume with MONAI's `inferer(inputs, network)`.
+
+    Args:
+        schedule: noise schedule, which knows what the network predicts.
+        region: the region's name; `auto` takes it from `inputs.meta["region"]`, else the null class.
+        roi_size: window in voxels.
+        overlap: share of a window that neighbours share.
+        window_batch: windows per call of the network.
+        device: where the network lies; the volume stays where it is.
+        progress: show a bar.
+
+    Raises:
+        InputError: for an unknown region or an option outside its range.
+    """
+
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        region: str = "auto",
+        roi_size: Sequence[int] | int = 96,
+        overlap: float = 0.25,
+        window_batch: int = 1,
+        device: torch.device | str | None = None,
+        progress: bool = True,
+    ) -> None:
+        super().__init__()
+        if region != "auto":
+            region_id(region)
+        check_number("overlap", overlap, "at least 0 and less than 1", lambda v: 0 <= v < 1)
+        check_number("window_batch", window_batch, "a whole number of at least 1", _is_count)
+        self.schedule = schedule
+        self.region = region
+        self.roi_size = roi_size
+        self.overlap = overlap
+        self.window_batch = window_batch
+        self.device = device
+        self.progress = progress
+
+    def take_apart(self, inputs: torch.Tensor) -> Volume:
+        """Split `(1, C, X, Y, Z)`: channel 0 is the image, the others are conditions."""
+        meta = dict(getattr(inputs, "meta", {}))
+        region = self.region if self.region != "auto" else meta.get("region", "unknown")
+        if not isinstance(region, str):  # collated: one per item of the batch
+            region = region[0]
+        plain = torch.as_tensor(inputs).as_subclass(torch.Tensor).float()
+        conditions = plain[:, 1:] if plain.shape[1] > 1 else None
+        return Volume(plain[:, :1], conditions, region, meta)
+
+    def sample(
+        self,
+        network: Network,
+        volume: Volume,
+        x: torch.Tensor,
+        timesteps: Sequence[int],
+        solver: Solver,
+        correct: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """From `x` at `timesteps[0]` to the clean image, window by window; says beforehand how much work it is."""
+        denoiser = WindowedDenoiser(
+            network,
+            volume.image.shape[2:],
+            region_id(volume.region),
+            volume.conditions,
+            self.roi_size,
+            self.overlap,
+            self.window_batch,
+            self.device,
+        )
+        windows, steps = len(denoiser.windows), len(timesteps)
+        size = "x".join(str(n) for n in denoiser.roi_size)
+        logger.info("%d window(s) of %s voxels x %d step(s), %s window.", windows, size, steps, volume.region)
+        with tqdm(total=windows * steps, unit="window", disable=None if self.progress else True) as bar:
+            denoiser.on_windows = bar.update
+            return sample(denoiser, x, timesteps, self.schedule, solver, correct)
+
+
+def check_number(name: str, value: Any, wanted: str, valid: Callable[[Any], bool]) -> None:
+    """Raise `InputError` naming the option, unless `value` is a number for which `valid` holds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not valid(value):
+        raise InputError(f"{name} is {value!r}: use {wanted}.")
+
+
+def check_steps(steps: Any) -> None:
+    """Raise `InputError` unless `steps` is a whole number of at least 1."""
+    check_number("steps", steps, "a whole number of at least 1", _is_count)
+
+
+def _is_count(value: float) -> bool:
+    return value >= 1 and value == int(value)

@@ -1,0 +1,132 @@
+"""The foundation network: a conditional U-Net of 3D CT with two presets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.networks.nets import DiffusionModelUNet
+from monai.networks.nets.diffusion_model_unet import get_timestep_embedding
+from monai.networks.utils import pixelshuffle
+from torch import nn
+from torch.nn import functional as F
+
+from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.conditions.vocabulary import NUM_LABELS
+from meddiff_core.networks.condition_stem import ConditionStem, cells_of
+from meddiff_core.networks.detail_stream import DetailStream
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # MedDiff-FM, "Implementation details": 32 channels, multipliers 1, 2, 4, 8, attention at 16^3 of 128^3.
+    "paper": {
+        "factor": 1,
+        "channels": (32, 64, 128, 256),
+        "attention_levels": (False, False, False, True),
+        "norm_num_groups": 32,
+        "detail_channels": 0,
+    },
+    # Ours: the U-Net sees 2x2x2 voxels as one cell, a thin stream keeps the single voxel.
+    "compact": {
+        "factor": 2,
+        "channels": (32, 64, 96),
+        "attention_levels": (False, False, False),
+        "norm_num_groups": 16,
+        "detail_channels": 16,
+    },
+}
+CONDITION_CHANNELS = 4
+"""Coordinates x, y, z and the anatomy label follow the noisy image in the input."""
+
+
+class CTDenoiser(nn.Module):
+    """Predicts eps or v from a noisy CT, its place in the body, anatomy and region (MedDiff-FM, fig. 2).
+
+    The U-Net is MONAI's `DiffusionModelUNet`, so MONAI's `ControlNet` attaches to it.
+
+    Args:
+        preset: `compact` (the one with shipped weights) or `paper`.
+        num_res_blocks: residual blocks per level of the U-Net; 1 as in the paper.
+        detail_convolutions: hidden convolutions of the full-resolution stream (compact).
+        context_channels: full-resolution channels that the U-Net hands to that stream (compact).
+        num_labels: size of the anatomy vocabulary.
+        label_channels: channels of the anatomy embedding; 8 as in the paper.
+        num_frequencies: L of eq. 6; 4 as in the paper.
+
+    Raises:
+        ValueError: for an unknown preset, or an input whose sides the network cannot halve often enough.
+    """
+
+    def __init__(
+        self,
+        preset: str = "compact",
+        num_res_blocks: int = 1,
+        detail_convolutions: int = 6,
+        context_channels: int = 4,
+        num_labels: int = NUM_LABELS,
+        label_channels: int = 8,
+        num_frequencies: int = 4,
+    ) -> None:
+        super().__init__()
+        if preset not in PRESETS:
+            raise ValueError(f"Unknown network preset {preset!r}: use one of {', '.join(PRESETS)}.")
+        options = dict(PRESETS[preset])
+        self.factor: int = options.pop("factor")
+        detail_channels: int = options.pop("detail_channels")
+        cell = self.factor**3
+        self.stem = ConditionStem(num_labels, label_channels, num_frequencies, self.factor)
+        self.unet = DiffusionModelUNet(
+            spatial_dims=3,
+            in_channels=cell + self.stem.out_channels,
+            out_channels=cell * context_channels if detail_channels else 1,
+            num_res_blocks=num_res_blocks,
+            num_class_embeds=len(REGIONS),
+            use_flash_attention=True,
+            **options,
+        )
+        width = options["channels"][0]
+        self.detail = (
+            DetailStream(detail_channels, detail_convolutions, context_channels, 4 * width)
+            if detail_channels
+            else None
+        )
+        self.divisor = self.factor * 2 ** (len(options["channels"]) - 1)
+        """Every side of the input must be a multiple of this."""
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        timesteps: torch.Tensor | None = None,
+        class_labels: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predict eps or v, `(B, 1, X, Y, Z)`.
+
+        Args:
+            x: `(B, 5 + K, X, Y, Z)`: noisy image in [-1, 1] scale, coordinates x, y, z in [-1, 1], anatomy
+                label; K further control channels are for a ControlNet and ignored here.
+            timesteps: `(B,)` long, 0 to 999; default 0.
+            class_labels: `(B,)` long region ids, default 0, the null class.
+        """
+        if any(size % self.divisor for size in x.shape[2:]):
+            raise ValueError(
+                f"Sides {tuple(x.shape[2:])} of the input must be multiples of {self.divisor}: pad or crop."
+            )
+        zeros = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+        timesteps = zeros if timesteps is None else timesteps
+        class_labels = zeros if class_labels is None else class_labels
+        noisy, features = x[:, :1], self.context_input(x)
+        output = self.unet(features, timesteps, class_labels=class_labels)
+        if self.detail is None:
+            return output
+        context = pixelshuffle(output, 3, self.factor)
+        return self.detail(noisy, context, self.embedding(timesteps, class_labels))
+
+    def context_input(self, x: torch.Tensor) -> torch.Tensor:
+        """What the U-Net (and a ControlNet beside it) sees: cells of the image, position, anatomy."""
+        noisy, coords, anatomy = x[:, :1], x[:, 1:4], x[:, 4:5]
+        return torch.cat([cells_of(noisy, self.factor), self.stem(coords, anatomy)], dim=1)
+
+    def embedding(self, timesteps: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+        """The U-Net's own embedding of time and region, activated, `(B, E)`; the detail stream shares it."""
+        time = get_timestep_embedding(timesteps, self.unet.block_out_channels[0])
+        time = time.to(self.unet.class_embedding.weight.dtype)
+        return F.silu(self.unet.time_embed(time) + self.unet.class_embedding(class_labels))

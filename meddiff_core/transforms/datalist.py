@@ -1,0 +1,40 @@
+"""Read an MSD-style data list whose items have `image`, `anatomy`, `lesion` and `region`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from meddiff_core.errors import InputError
+
+FILE_KEYS = ("image", "anatomy", "lesion")
+
+
+def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
+    """Items of one section of a data list, their files resolved against the list's own folder.
+
+    MONAI's `load_decathlon_datalist` resolves `image` and `label` only.
+
+    Args:
+        path: the JSON file, as `tools/prepare_data.py` writes it.
+        section: `training`, `validation` or `test`.
+
+    Raises:
+        InputError: if the file is missing, is not such a list, or the section is empty.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"Data list {path} does not exist: make one with tools/prepare_data.py.")
+    try:
+        items = json.loads(path.read_text(encoding="utf-8"))[section]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"Data list {path} has no readable section {section!r}: {error}.") from error
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise InputError(f"Section {section!r} of the data list {path} is no list of items with an image.")
+    if not items:
+        raise InputError(f"Section {section!r} of the data list {path} is empty: give it a volume.")
+    root = path.parent
+    return [
+        {key: str(root / value) if key in FILE_KEYS else value for key, value in item.items()}
+        for item in items
+    ]

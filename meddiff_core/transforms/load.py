@@ -1,0 +1,165 @@
+"""Load CT volumes and label maps, and refuse in one sentence what is neither."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import ITKReader, MetaTensor, NibabelReader
+from monai.transforms import MapTransform
+
+from meddiff_core.conditions.vocabulary import NUM_LABELS
+from meddiff_core.errors import InputError
+from meddiff_core.transforms.dicom import series_description
+from meddiff_core.transforms.scans import VOLUME_SUFFIXES, volume_suffix
+
+# Fewer voxels along an axis are a localizer or a few slices, not a volume.
+_MIN_VOXELS = 8
+# Air is -1000; scanners pad what they did not see with -1024, -2000, -3024 or less.
+_PADDING_HU = -1500.0
+# Any two tissues differ by more; a blank or a normalised image does not.
+_MIN_RANGE_HU = 50.0
+# Metal reaches 30000 on the extended scale of some scanners.
+_MAX_HU = 1e5
+# The part of a voxel by which two grids may differ: affines are often stored with few digits.
+_GRID_TOLERANCE = 0.1
+# Of a header stays only what is used later: the rest may hold the patient's name, or cannot be batched.
+_NIFTI_CODES = ("qform_code", "sform_code")
+
+
+class LoadCTd(MapTransform):
+    """Load a CT from NIfTI, NRRD, MHA or a folder with one DICOM series.
+
+    The result is a float32 MetaTensor `(1, X, Y, Z)` in HU on the file's own grid, with a RAS affine in mm.
+    Its meta keeps `filename_or_obj`, the NIfTI form codes, and of a DICOM header what tells the body part.
+
+    Args:
+        keys: keys that hold paths, default "image".
+        allow_missing_keys: leave out keys that are absent.
+
+    Raises:
+        InputError: missing, damaged, not 3-D, too thin, NaN or infinite, or not in HU.
+    """
+
+    def __init__(self, keys: KeysCollection = "image", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, str | Path]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            path = Path(d[key]).expanduser()
+            d[key] = _read_volume(path)
+            _check_hu(d[key], path)
+        return d
+
+
+class LoadLabelsd(MapTransform):
+    """Load integer label maps that lie on the grid of an image which is loaded already.
+
+    The result is a float32 MetaTensor `(1, X, Y, Z)` of whole numbers. Absent or None: left out.
+
+    Args:
+        keys: keys that hold paths, for example "anatomy" and "lesion".
+        reference: key of the loaded image, default "image".
+
+    Raises:
+        InputError: missing, damaged, on another grid, or values that are no label ids.
+    """
+
+    def __init__(self, keys: KeysCollection, reference: str = "image") -> None:
+        super().__init__(keys, allow_missing_keys=True)
+        self.reference = reference
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        d = dict(data)
+        for key in self.key_iterator(data):
+            if d[key] is None:
+                del d[key]
+                continue
+            path = Path(d[key]).expanduser()
+            d[key] = _read_volume(path)
+            _check_grid(d[key], d[self.reference], f"The {key} map {path}")
+            _check_labels(d[key], f"The {key} map {path}")
+        return d
+
+
+def _read_volume(path: Path) -> MetaTensor:
+    """Read one 3-D volume, float32 `(1, X, Y, Z)`, whatever its numbers mean."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} may not be read: ask for read permission.")
+    suffix = volume_suffix(path)
+    if not path.is_dir() and not suffix:
+        known = ", ".join(VOLUME_SUFFIXES)
+        raise InputError(f"{path} is no volume: use {known}, or the folder of a DICOM series.")
+    description = series_description(path) if path.is_dir() else {}
+    reader = NibabelReader() if suffix.startswith(".nii") else ITKReader()
+    try:
+        array, header = reader.get_data(reader.read(str(path)))
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    except Exception as error:  # readers raise whatever their format's library does
+        raise InputError(f"{path} cannot be read: it is damaged, cut short or not a CT volume.") from error
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    _check_shape(array.shape, path)
+    affine = np.asarray(header["affine"], dtype=float)
+    if not abs(np.linalg.det(affine)) > 0:
+        raise InputError(f"{path} has a voxel size of zero: repair the affine in its header.")
+    meta = {"filename_or_obj": str(path), "original_affine": affine, "spatial_shape": np.array(array.shape)}
+    meta |= {key: int(header[key]) for key in _NIFTI_CODES if key in header}
+    return MetaTensor(torch.from_numpy(array)[None], affine=affine, meta=meta | description)
+
+
+def _check_shape(shape: tuple[int, ...], path: Path) -> None:
+    size = " x ".join(str(n) for n in shape)
+    if len(shape) > 3:
+        raise InputError(f"{path} is not one volume but {size} (channels or time): give a 3-D volume.")
+    if len(shape) < 3 or 1 in shape:
+        raise InputError(f"{path} is a single slice ({size}): give a volume.")
+    if min(shape) < _MIN_VOXELS:
+        raise InputError(f"{path} has {size} voxels: give at least {_MIN_VOXELS} along every axis.")
+
+
+def _check_hu(image: MetaTensor, path: Path) -> None:
+    """Refuse numbers that no CT in HU has; crops without air, padding and metal pass."""
+    hu = image.as_tensor()
+    if not torch.isfinite(hu).all():
+        raise InputError(f"{path} holds NaN or infinite values: replace them, for example by -1024.")
+    low, high = float(hu.min()), float(hu.max())
+    if high - low < _MIN_RANGE_HU:
+        raise InputError(f"{path} is not a CT in HU: its values lie between {low:g} and {high:g} only.")
+    if max(-low, high) > _MAX_HU:
+        raise InputError(f"{path} is not a CT in HU: its values reach from {low:g} to {high:g}.")
+    # Fat, gas and noise are below 0 in any part of the body; stored pixels, pictures and MR start at 0.
+    inside = hu[hu > _PADDING_HU]
+    if inside.numel() == 0 or float(inside.min()) >= 0:
+        raise InputError(
+            f"{path} is not in HU: no value lies between {_PADDING_HU:g} and 0 (if these are stored "
+            "CT pixels, apply the rescale slope and intercept first)."
+        )
+
+
+def _check_labels(labels: MetaTensor, name: str) -> None:
+    values = torch.unique(labels.as_tensor())
+    allowed = (values >= 0) & (values < NUM_LABELS) & (values == values.round())
+    if not allowed.all():
+        wrong = float(values[~allowed][0])
+        raise InputError(f"{name} holds the value {wrong:g}: use whole numbers from 0 to {NUM_LABELS - 1}.")
+
+
+def _check_grid(labels: MetaTensor, image: MetaTensor, name: str) -> None:
+    """Compare shapes, and the corners' positions, which shows rotations and shifts alike."""
+    ours, theirs = tuple(labels.shape[1:]), tuple(image.shape[1:])
+    if ours != theirs:
+        raise InputError(f"{name} is on another grid: {ours} voxels, the image has {theirs}; resample it.")
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in ours))], dtype=float)
+    to_image = np.linalg.inv(image.affine.numpy()) @ labels.affine.numpy()
+    shift = np.abs(corners @ to_image.T - corners).max()
+    if shift > _GRID_TOLERANCE:
+        raise InputError(f"{name} is on another grid: it lies {shift:.3g} voxels off the image; resample it.")

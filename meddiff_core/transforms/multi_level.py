@@ -1,0 +1,140 @@
+"""Multi-level patches: the same voxel grid over a crop, a crop twice as large, or the whole volume."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Randomizable
+from monai.utils import ensure_tuple_rep
+from torch.nn import functional as F
+
+from meddiff_core.conditions.position import coordinates
+
+
+def resample_antialiased(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Resize `(C, X, Y, Z)`: a box filter where an axis shrinks, linear interpolation where it grows."""
+    for axis, new in enumerate(size, start=1):
+        old = image.shape[axis]
+        if new < old:
+            image = torch.tensordot(_box_means(old, new), image, ([1], [axis])).movedim(0, axis)
+    return F.interpolate(image[None], tuple(size), mode="trilinear", align_corners=False)[0]
+
+
+def _box_means(old: int, new: int) -> torch.Tensor:
+    """Weights `(new, old)` of the old voxels in each new one: how much of it they fill.
+
+    PyTorch's adaptive pooling takes whole voxels only, which shifts the image by up to half of one against
+    the labels and the coordinates.
+    """
+    edges = torch.arange(new + 1) * (old / new)
+    voxels = torch.arange(old)
+    overlap = torch.minimum(edges[1:, None], voxels + 1) - torch.maximum(edges[:-1, None], voxels)
+    return overlap.clamp(min=0) * (new / old)
+
+
+def box_coordinates(
+    start: Sequence[int], box: Sequence[int], size: Sequence[int], shape: Sequence[int]
+) -> torch.Tensor:
+    """Coordinates `(3, *size)` of a box resampled to `size` voxels, in the volume of `shape` (eq. 5).
+
+    A resized patch keeps the coordinates of the voxels it came from: output voxel i is centred at
+    `start + (i + 0.5) box / size - 0.5`.
+    """
+    axes = []
+    for first, extent, n, whole in zip(start, box, size, shape, strict=True):
+        centre = first + (torch.arange(n) + 0.5) * extent / n - 0.5
+        axes.append(2 * centre / (whole - 1) - 1 if whole > 1 else torch.zeros(n))
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+class RandLevelPatchd(MapTransform, Randomizable):
+    """One level of the paper's three kinds of patches; a config chooses between three with MONAI's `OneOf`.
+
+    Adds the coordinates `coords` `(3, X, Y, Z)` of the patch's voxels. Where a volume is thinner than the
+    patch, its mirror image continues it, in the image, the labels and the coordinates alike.
+
+    Args:
+        keys: the image first, then label maps of the same grid; `(C, X, Y, Z)`.
+        roi_size: size of the patch that comes out.
+        zoom: voxels of the volume per voxel of the patch and axis: 1 crops the patch, 2 crops twice the
+            patch and resizes it; None resizes the whole volume.
+        body_key: label map in which a patch must hold some body.
+        min_body: least share of body in a patch; the best of `tries` boxes is taken if none reaches it.
+        tries: boxes to draw.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        roi_size: Sequence[int] | int,
+        zoom: int | None = 1,
+        body_key: str = "anatomy",
+        min_body: float = 0.3,
+        tries: int = 8,
+    ) -> None:
+        super().__init__(keys)
+        self.roi_size = ensure_tuple_rep(roi_size, 3)
+        self.zoom = zoom
+        self.body_key = body_key
+        self.min_body = min_body
+        self.tries = tries
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        result = dict(data)
+        shape = result[self.keys[0]].shape[1:]
+        start, box = self._draw_box(shape, torch.as_tensor(result[self.body_key]))
+        # the part of the patch that the box fills; the rest is mirrored
+        size = [max(1, round(n / (self.zoom or n / r))) for n, r in zip(box, self.roi_size, strict=True)]
+        cut = tuple(slice(a, a + n) for a, n in zip(start, box, strict=True))
+        for i, key in enumerate(self.keys):
+            patch = torch.as_tensor(result[key])[(slice(None), *cut)]
+            if i == 0:
+                patch = resample_antialiased(patch.float(), size)
+            else:
+                patch = F.interpolate(patch[None].float(), size, mode="nearest-exact")[0]
+            result[key] = mirror_to(patch, self.roi_size)
+        result["coords"] = mirror_to(box_coordinates(start, box, size, shape), self.roi_size)
+        return result
+
+    def _draw_box(self, shape: Sequence[int], labels: torch.Tensor) -> tuple[list[int], list[int]]:
+        if self.zoom is None:
+            return [0, 0, 0], list(shape)
+        box = [min(n, r * self.zoom) for n, r in zip(shape, self.roi_size, strict=True)]
+        best, best_share = [0, 0, 0], -1.0
+        for _ in range(self.tries):
+            start = [int(self.R.randint(0, n - b + 1)) for n, b in zip(shape, box, strict=True)]
+            # every fourth voxel is enough to tell body from air
+            sparse = tuple(slice(a, a + b, 4) for a, b in zip(start, box, strict=True))
+            share = float((labels[(0, *sparse)] > 0).float().mean())
+            if share > best_share:
+                best, best_share = start, share
+            if share >= self.min_body:
+                break
+        return best, box
+
+
+def mirror_to(patch: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Continue `(C, X, Y, Z)` by its mirror image at the far end of each axis until it has `size` voxels."""
+    for axis, wanted in enumerate(size, start=1):
+        n = patch.shape[axis]
+        if n < wanted:
+            there_and_back = torch.cat([torch.arange(n), torch.arange(n - 1, -1, -1)])
+            index = there_and_back.repeat(wanted // len(there_and_back) + 1)[:wanted]
+            patch = patch.index_select(axis, index)
+    return patch
+
+
+class Coordinatesd(MapTransform):
+    """Adds the coordinates `coords` `(3, X, Y, Z)` of a whole volume, for small validation sets.
+
+    Args:
+        keys: one image, `(C, X, Y, Z)`.
+    """
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result["coords"] = coordinates(result[key].shape[1:])
+        return result

@@ -1,0 +1,88 @@
+"""Write results as NIfTI on the grid they have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from meddiff_core.errors import InputError
+from meddiff_core.files import whole_file
+from meddiff_core.transforms.scans import scan_stem
+
+logger = logging.getLogger("meddiff")
+
+# NIfTI-1 holds 79 characters and a zero.
+_DESCRIPTION_LENGTH = 79
+
+
+class SaveCTd(MapTransform):
+    """Write `<stem>_<postfix>.nii.gz` with the shape, affine and NIfTI form codes of the tensor's meta.
+
+    A volume that `Invertd` brought back to the input's grid is therefore written on exactly that grid. The
+    file appears whole or not at all. Not a `SaveImaged`: MONAI Label drops those from the postprocessing.
+
+    Args:
+        keys: MetaTensors `(1, X, Y, Z)` whose meta holds `filename_or_obj`, default "pred".
+        output_dir: folder to write to; made if absent.
+        postfix: says what was done, in the file's name and in its NIfTI description. Default "denoised".
+        dtype: "int16" for HU (default), "uint8" for masks (both rounded and clipped), "float32" for maps.
+
+    Raises:
+        InputError: the file cannot be written, or would replace the input.
+        ValueError: NaN or infinite values in an integer result.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        output_dir: str | Path = "out",
+        postfix: str = "denoised",
+        dtype: str = "int16",
+    ) -> None:
+        super().__init__(keys)
+        self.output_dir = Path(output_dir).expanduser()
+        self.postfix = postfix
+        self.dtype = np.dtype(dtype)
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            self._save(d[key])
+        return d
+
+    def _save(self, volume: MetaTensor) -> None:
+        source = Path(volume.meta["filename_or_obj"])
+        path = self.output_dir / f"{scan_stem(source)}_{self.postfix}.nii.gz"
+        if path.exists() and source.exists() and path.samefile(source):
+            raise InputError(f"{path} is the input itself: choose another output_dir.")
+        image = self._nifti(volume)
+        with whole_file(path) as draft:
+            nib.save(image, draft)
+        logger.info("Wrote %s", path)
+
+    def _nifti(self, volume: MetaTensor) -> nib.Nifti1Image:
+        array = volume.detach().cpu().numpy()[0]
+        affine = volume.affine.cpu().numpy()
+        if np.issubdtype(self.dtype, np.integer):
+            if not np.isfinite(array).all():
+                raise ValueError(f"the {self.postfix} volume holds NaN or infinite values")
+            limits = np.iinfo(self.dtype)
+            array = np.clip(np.rint(array), limits.min, limits.max)
+        image = nib.Nifti1Image(array.astype(self.dtype), affine)
+        image.header.set_xyzt_units("mm")
+        image.header["descrip"] = f"MedDiff-FM {self.postfix}, research use only"[
+            :_DESCRIPTION_LENGTH
+        ].encode()
+        codes = [int(volume.meta.get(key, 0)) for key in ("qform_code", "sform_code")]
+        # Without a code readers disagree on where the volume lies; 1 is scanner coordinates.
+        qform, sform = codes if any(codes) else (1, 1)
+        image.set_qform(affine, code=qform)
+        image.set_sform(affine, code=sform)
+        return image

@@ -1,0 +1,97 @@
+"""Which scans a path, a folder or a list stands for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from meddiff_core.errors import InputError
+from meddiff_core.transforms.dicom import holds_dicom
+
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+"""File names that hold one volume."""
+
+PathLike = str | Path
+
+
+def volume_suffix(path: PathLike) -> str:
+    """The suffix by which a file is known as a volume, in lower case; empty if it is none of them."""
+    name = Path(path).name.lower()
+    return next((suffix for suffix in VOLUME_SUFFIXES if name.endswith(suffix)), "")
+
+
+def scan_stem(path: PathLike) -> str:
+    """Name of a scan without its suffix (file) or of its folder (DICOM): what results are named after."""
+    path = Path(os.path.abspath(path))  # not resolved: a link keeps its own name
+    return path.name if path.is_dir() else path.name[: len(path.name) - len(volume_suffix(path))]
+
+
+def list_scans(
+    image: PathLike | Sequence[PathLike],
+    anatomy: PathLike | None = None,
+    lesion: PathLike | None = None,
+) -> list[dict[str, str]]:
+    """Expand what a user gives as `image` into items for a data set.
+
+    Args:
+        image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
+            sub-folders with DICOM series; or a list of those.
+        anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
+        lesion: the same for lesion masks.
+
+    Returns:
+        items `{"image": path}`, with "anatomy" and "lesion" where given, in the order of the list or by name.
+
+    Raises:
+        InputError: something is missing, a folder holds no scan, or two scans would write the same result.
+    """
+    given = [image] if isinstance(image, str | Path) else list(image)
+    paths = [scan for entry in given for scan in _expand(Path(entry).expanduser())]
+    if not paths:
+        raise InputError("The list of images is empty: name at least one CT.")
+    stems: dict[str, Path] = {}
+    for path in paths:
+        other = stems.setdefault(scan_stem(path), path)
+        if other is not path:
+            raise InputError(f"{other} and {path} would write results of the same name: rename one of them.")
+    items = [{"image": str(path)} for path in paths]
+    for name, folder in (("anatomy", anatomy), ("lesion", lesion)):
+        for item in items if folder else ():
+            item[name] = str(_companion(name, Path(folder).expanduser(), item["image"], len(items)))
+    return items
+
+
+def _expand(path: Path) -> list[Path]:
+    """The scans that one path stands for."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path.")
+    # A file is taken at its word here: loading it says what is wrong with it.
+    if path.is_file() or holds_dicom(path):
+        return [path]
+    scans = _scans_in(path)
+    if not scans:
+        known = ", ".join(VOLUME_SUFFIXES)
+        raise InputError(f"{path} holds no CT: put {known} files or folders with DICOM series into it.")
+    return scans
+
+
+def _scans_in(folder: Path) -> list[Path]:
+    # Hidden files are drafts of results and what other systems leave behind (._scan.nii.gz).
+    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return [path for path in entries if (holds_dicom(path) if path.is_dir() else volume_suffix(path))]
+
+
+def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
+    """The map in `at` that belongs to `scan`."""
+    if not at.exists():
+        raise InputError(f"The {name} map {at} does not exist: check the path.")
+    if at.is_file():
+        if scans > 1:
+            raise InputError(f"{at} is one {name} map for {scans} scans: give a folder with a map for each.")
+        return at
+    stem = scan_stem(scan)
+    found = [path for path in _scans_in(at) if scan_stem(path) == stem]
+    if not found:
+        raise InputError(f"{at} holds no {name} map named {stem}: name the maps like their scans.")
+    return found[0]

@@ -1,0 +1,155 @@
+"""HU to the network's [-1, 1] and back, without losing what lies outside the window."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Randomizable
+
+from meddiff_core.conditions.detect import detect_region
+from meddiff_core.conditions.regions import HUWindow, region_window
+
+logger = logging.getLogger("meddiff")
+
+
+def restore_outside_window(
+    prediction: torch.Tensor, original: torch.Tensor, window: HUWindow, noise_level: float = 0.0
+) -> torch.Tensor:
+    """HU of a prediction inside the window, and of the original where that lies outside; smooth between.
+
+    The network knows the window only. The original is kept where it lies outside and either the prediction
+    itself has reached that edge (the last 5 % of the half-width are the hand-over) or the excess is too large
+    to be noise (hand-over from 2 to 4 noise levels). A voxel that noise alone carried over the edge, such as
+    fat in the abdomen window, is predicted, not kept.
+
+    Args:
+        prediction: the network's image in [-1, 1], any shape.
+        original: the input in HU, same shape.
+        window: the HU window that [-1, 1] stands for.
+        noise_level: standard deviation of the noise of `original` in HU; 0 keeps every excess.
+    """
+    prediction = prediction.clamp(-1, 1)
+    excess = original - original.clamp(window.lower, window.upper)
+    at_edge = ((prediction * excess.sign() - 0.95) / 0.05).clamp(0, 1)
+    too_large = ((excess.abs() - 2 * noise_level) / max(2 * noise_level, 1e-3)).clamp(0, 1)
+    keep = torch.maximum(at_edge, too_large)
+    return torch.lerp(window.to_hu(prediction), original, keep * keep * (3 - 2 * keep))
+
+
+class RegionWindowd(MapTransform, Randomizable):
+    """HU to [-1, 1] by the window of the item's region, for training.
+
+    Args:
+        keys: images in HU.
+        region_key: where the item holds its region's name; overwritten with the one that was used.
+        clip: clip to [-1, 1]; a training target has nothing beyond.
+        alternatives: other regions whose window an item of a region may be shown in, such as
+            `{"chest": "abdomen"}`: the mediastinum is read in a soft-tissue window.
+        prob: how often the alternative is taken.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        region_key: str = "region",
+        clip: bool = True,
+        alternatives: Mapping[str, str] | None = None,
+        prob: float = 0.0,
+    ) -> None:
+        super().__init__(keys)
+        self.region_key = region_key
+        self.clip = clip
+        self.alternatives = dict(alternatives or {})
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        result = dict(data)
+        region = str(result[self.region_key])
+        if region in self.alternatives and self.R.random() < self.prob:
+            region = self.alternatives[region]
+        window = region_window(region)
+        for key in self.key_iterator(result):
+            unit = window.to_unit(result[key].to(torch.float32))
+            result[key] = unit.clamp(-1, 1) if self.clip else unit
+        result[self.region_key] = region
+        return result
+
+
+class ScaleHUd(MapTransform):
+    """HU to [-1, 1] for inference: nothing is clipped, the metadata remembers the region.
+
+    Args:
+        keys: images in HU, MetaTensors.
+        region: name of a region; `auto` takes the item's own, or derives it from the header, the anatomy or
+            the HU of the first key and says so.
+        region_key: where an item of a data list holds its region.
+        anatomy_key: optional label map that helps `auto`.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        region: str = "auto",
+        region_key: str = "region",
+        anatomy_key: str = "anatomy",
+    ) -> None:
+        super().__init__(keys)
+        self.region = region
+        self.region_key = region_key
+        self.anatomy_key = anatomy_key
+        if region != "auto":
+            region_window(region)
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        result = dict(data)
+        region = self.region if self.region != "auto" else result.get(self.region_key)
+        for key in self.key_iterator(result):
+            image: MetaTensor = result[key]
+            region = region or self._detect(image, result)
+            unit = region_window(region).to_unit(image.to(torch.float32))
+            unit.meta["region"] = region
+            result[key] = unit
+        return result
+
+    def _detect(self, image: MetaTensor, data: Mapping[Hashable, object]) -> str:
+        anatomy = data.get(self.anatomy_key)
+        labels = None if anatomy is None else np.asarray(anatomy)[0]
+        region, reason = detect_region(np.asarray(image)[0], np.asarray(image.affine), labels, image.meta)
+        logger.info("Region: %s. %s", region, reason)
+        return region
+
+
+class RestoreHUd(MapTransform):
+    """A prediction in [-1, 1] to HU on top of its original: `restore_outside_window`.
+
+    Args:
+        keys: predictions in [-1, 1], `(1, X, Y, Z)`; the region is read from the original's metadata.
+        original_key: the input as the network saw it: scaled by `ScaleHUd`, not clipped; its first channel.
+    """
+
+    def __init__(self, keys: KeysCollection, original_key: str = "image") -> None:
+        super().__init__(keys)
+        self.original_key = original_key
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        result = dict(data)
+        original: MetaTensor = result[self.original_key]
+        window = region_window(str(original.meta["region"]))
+        for key in self.key_iterator(result):
+            prediction = result[key]
+            noise_level = float(getattr(prediction, "meta", {}).get("noise_level", 0.0))
+            hu = restore_outside_window(
+                torch.as_tensor(prediction).float(),
+                window.to_hu(torch.as_tensor(original)[:1]).float(),
+                window,
+                noise_level,
+            )
+            result[key] = MetaTensor(
+                hu, meta=dict(original.meta), applied_operations=original.applied_operations
+            )
+        return result
