@@ -1,4 +1,4 @@
-"""PSNR and SSIM of CTs against a reference: `python tools/measure.py --reference clean.nii.gz --images a.nii.gz,b.nii.gz`."""
+"""PSNR and SSIM of CTs against a reference scan."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(reference: str, images: str | Sequence[str], region: str = "chest") -> 
     for name in [images] if isinstance(images, str) else images:
         volume = _load(name)
         if volume.shape != clean.shape:
-            raise InputError(f"{name} has the shape {volume.shape}, the reference {clean.shape}: use one grid.")
+            raise InputError(f"{name} has {volume.shape} voxels, the reference {clean.shape}: use one grid.")
         print(f"{Path(name).name:40s}  {psnr(volume, clean, window):7.2f}  {ssim(volume, clean, window):.3f}")
 
 

@@ -15,16 +15,14 @@ import multiprocessing
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
-from glob import escape
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from datasets import dataset_table, get_dataset
+from datasets import dataset_table
 from preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
 from preparation.item import Settings, finished_items, prepare
-from preparation.layout import Layout
+from preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
 from preparation.sources import Rules, Source, find_sources, parse_regions
 from preparation.split import split_patients
 from tqdm import tqdm
@@ -38,7 +36,7 @@ SECTIONS = ("training", "validation", "test")
 
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; 0 when every CT was prepared, 1 when one was not or nothing could be."""
-    args = _parse(argv)
+    args = parse_options(argv, __doc__)
     if args.list_datasets:
         print(dataset_table())
         return 0
@@ -54,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> list[tuple[str, str]]:
     """Prepare what the options name and write the data list; names and reasons of what failed."""
-    _check(args)
-    layout = _layout(args)
+    check_options(args)
+    layout, spacing = chosen_layout(args), chosen_spacing(args.spacing)
     rules = Rules(parse_regions(args.region) if args.region else (), args.patient_pattern)
     sources = find_sources(args.input_dir, layout, rules)
     held_out = find_sources(args.val_dir, layout, rules) if args.val_dir else []
@@ -63,89 +61,10 @@ def run(args: argparse.Namespace) -> list[tuple[str, str]]:
     segment = has_totalsegmentator()
     if not segment:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
-    settings = Settings(
-        args.output_dir, _spacing(args.spacing), segment, layout.label_map, layout.lesion_values
-    )
+    settings = Settings(args.output_dir, spacing, segment, layout.label_map, layout.lesion_values)
     items, failures = _prepare_all(sources + held_out, settings, args.workers)
     _write_datalist(args.output_dir, items, sections)
     return failures
-
-
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    add = parser.add_argument
-    add("--input_dir", type=Path, help="folder of CTs: NIfTI, NRRD, MHA, folders with a DICOM series")
-    add("--output_dir", type=Path, help="where the prepared data and datalist.json go")
-    add("--val_dir", type=Path, help="second folder that becomes the validation set; nothing else is split")
-    add("--dataset", help="name from --list_datasets if the folder has that data set's published layout")
-    add("--list_datasets", action="store_true", help="print the data sets that are known by name")
-    add("--label_dir", type=Path, help="TotalSegmentator maps (or its folders of masks) named like the CTs")
-    add("--label_suffix", help="TotalSegmentator maps beside the CTs: their names end so, e.g. _seg")
-    add("--lesion_suffix", type=_words, default=(), help="lesion masks beside the CTs, e.g. _tumour,_nodule")
-    add("--ignore", type=_words, default=(), help="names that are no CT, e.g. '*_aorta,*_vessels'")
-    add("--region", help="auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'")
-    add("--patient_pattern", help="regular expression: its group 1, found in a name, is the patient")
-    add("--spacing", default="1.0", help="voxel size in mm (default 1.0), or native")
-    add("--seed", type=int, default=0, help="of the split (default 0)")
-    add("--val_fraction", type=float, default=0.05, help="share of the patients (default 0.05)")
-    add("--test_fraction", type=float, default=0.05, help="share of the patients (default 0.05)")
-    add("--workers", type=int, default=2, help="CTs at a time (default 2); 0: in this process")
-    args = parser.parse_args(argv)
-    if not args.list_datasets and not (args.input_dir and args.output_dir):
-        parser.error("--input_dir and --output_dir are needed")
-    return args
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(","))
-
-
-def _spacing(text: str) -> float | None:
-    """Voxel size in mm, `None` for native."""
-    if text == "native":
-        return None
-    try:
-        spacing = float(text)
-    except ValueError:
-        spacing = 0.0
-    if not 0 < spacing < 100:
-        raise InputError(f"Unknown spacing {text!r}: give the voxel size in mm, or native.")
-    return spacing
-
-
-def _check(args: argparse.Namespace) -> None:
-    folders = [folder.resolve() for folder in (args.input_dir, args.val_dir) if folder]
-    output = args.output_dir.resolve()
-    for folder in folders:
-        if output.is_relative_to(folder):
-            raise InputError(f"{args.output_dir} lies in {folder} with the CTs: choose another --output_dir.")
-    if len(folders) == 2 and (folders[1].is_relative_to(folders[0]) or folders[0].is_relative_to(folders[1])):
-        raise InputError(f"{args.val_dir} and {args.input_dir} lie in one another: separate them.")
-    if min(args.val_fraction, args.test_fraction) < 0 or args.val_fraction + args.test_fraction >= 1:
-        raise InputError(
-            "--val_fraction and --test_fraction leave nothing to train on: give less than 1 in all."
-        )
-    if args.workers < 0:
-        raise InputError(f"--workers {args.workers} is no number of processes: give 0 or more.")
-
-
-def _layout(args: argparse.Namespace) -> Layout:
-    """Layout of the named data set, or of a plain folder, with the masks where the options say."""
-    layout = Layout()
-    if args.dataset:
-        dataset = get_dataset(args.dataset)
-        layout = dataset.layout
-        print(f"{dataset.title}, licence: {dataset.licence}. {dataset.note}".strip())
-    if args.label_dir:
-        folder = escape(str(args.label_dir.resolve()))
-        layout = replace(layout, labels=(f"{folder}/{{name}}", f"{folder}/{{name}}/*"), label_map=None)
-    elif args.label_suffix:
-        layout = replace(layout, labels=(f"{{name}}{args.label_suffix}",), label_map=None)
-    if args.lesion_suffix:
-        lesions = tuple(f"{{name}}{suffix}" for suffix in args.lesion_suffix)
-        layout = replace(layout, lesions=lesions, lesion_values=())
-    return replace(layout, ignore=layout.ignore + args.ignore)
 
 
 def _sections(sources: list[Source], held_out: list[Source], args: argparse.Namespace) -> dict[str, str]:

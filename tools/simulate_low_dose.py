@@ -1,4 +1,4 @@
-"""Add simulated low-dose noise to a CT: `python tools/simulate_low_dose.py --image scan.nii.gz --output noisy.nii.gz`."""
+"""Add simulated low-dose noise to a CT, for demonstrations and tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def main(image: str, output: str, kind: str = "white", noise_level: float = 27.0
         noise_level: standard deviation in HU; for `sinogram` the fraction of the dose left, such as 0.25.
         seed: same seed, same noise.
     """
-    chain = Compose([LoadCTd("image"), SimulateLowDosed("image", kind=kind, noise_level=noise_level, seed=seed)])
+    simulate = SimulateLowDosed("image", kind=kind, noise_level=noise_level, seed=seed)
+    chain = Compose([LoadCTd("image"), simulate])
     save_volume(chain({"image": image})["image"], Path(output), "int16", "simulated low dose")
     print(f"Wrote {output}: {kind} noise, level {noise_level:g}, simulated.")
 

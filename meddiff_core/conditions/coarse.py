@@ -36,12 +36,18 @@ def coarse_labels(hu: np.ndarray, spacing: Sequence[float] = (1.0, 1.0, 1.0)) ->
         uint8 `(X, Y, Z)` with ids of the vocabulary.
     """
     body = body_mask(hu, spacing)
-    smooth = ndimage.gaussian_filter(
-        np.asarray(hu, dtype=np.float32), [_SMOOTH_MM / s for s in spacing], truncate=2
-    )
+    labels = np.zeros(body.shape, dtype=np.uint8)
+    for box in ndimage.find_objects(body.astype(np.uint8)):  # one, or none where there is no body
+        labels[box] = _classify(np.asarray(hu)[box].astype(np.float32), body[box], spacing)
+    return labels
+
+
+def _classify(hu: np.ndarray, body: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    smooth = ndimage.gaussian_filter(hu, [_SMOOTH_MM / step for step in spacing], truncate=2)
     gas = body & (smooth < GAS_HU)
     lung = _fill_holes(_lungs(gas, smooth, spacing), spacing) & body
-    bone = _fill_holes(_large(body & (smooth > BONE_HU), _BONE_MIN_ML / _voxel_ml(spacing)), spacing) & body
+    dense = body & (smooth > BONE_HU)
+    bone = _fill_holes(_large(dense, _BONE_MIN_ML / _voxel_ml(spacing)), spacing) & body
 
     labels = np.where(body, np.uint8(BODY), np.uint8(0))
     labels[body & (smooth > FAT_HU[0]) & (smooth < FAT_HU[1])] = label_id("fat")

@@ -8,25 +8,24 @@ import torch
 from monai.inferers import SimpleInferer
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.inferers.precision import check_precision, network_autocast
 
 
 class AutocastInferer(SimpleInferer):
     """Calls the network under autocast and returns float32, on any device.
 
-    MONAI's trainer has an `amp` option of its own, which always means CUDA; a CPU with bfloat16 units
-    (AVX512-BF16, AMX) trains twice as fast in it.
+    MONAI's trainer has an `amp` option of its own, which always means CUDA.
 
     Args:
-        dtype: what the network runs in, `bfloat16` or `float16`; None switches autocast off.
+        precision: what the network runs in, see `network_autocast`.
     """
 
-    def __init__(self, dtype: str | None = "bfloat16") -> None:
+    def __init__(self, precision: str = "auto") -> None:
         super().__init__()
-        self.dtype = None if dtype is None else getattr(torch, dtype)
+        self.precision = check_precision(precision)
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        enabled = self.dtype is not None
-        with torch.autocast(inputs.device.type, dtype=self.dtype or torch.bfloat16, enabled=enabled):
+        with network_autocast(inputs.device, self.precision):
             prediction = super().__call__(inputs, network, *args, **kwargs)
         return prediction.float()
 
@@ -36,11 +35,11 @@ class OneStepInferer(AutocastInferer):
 
     Args:
         schedule: noise schedule.
-        dtype: as in `AutocastInferer`.
+        precision: as in `AutocastInferer`.
     """
 
-    def __init__(self, schedule: NoiseSchedule, dtype: str | None = None) -> None:
-        super().__init__(dtype)
+    def __init__(self, schedule: NoiseSchedule, precision: str = "auto") -> None:
+        super().__init__(precision)
         self.schedule = schedule
 
     def __call__(

@@ -52,6 +52,8 @@ class ReconstructionInferer(VolumeInferer):
         volume = self.take_apart(inputs)
         noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(self.seed))
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
-        noisy = self.schedule.add_noise(volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0])
+        noisy = self.schedule.add_noise(
+            volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0]
+        )
         result = self.sample(network, volume, noisy, timesteps, DDIM(self.schedule))
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

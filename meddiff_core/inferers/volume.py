@@ -15,6 +15,7 @@ from meddiff_core.conditions.regions import HUWindow, region_id, region_window
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
+from meddiff_core.inferers.precision import check_precision
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
 
 logger = logging.getLogger("meddiff")
@@ -43,7 +44,7 @@ class Volume:
 
 
 class VolumeInferer(Inferer):
-    """Base of the inferers that go from a whole volume to a whole volume with MONAI's `inferer(inputs, network)`.
+    """Base of the inferers of whole volumes, with MONAI's `inferer(inputs, network)`.
 
     Args:
         schedule: noise schedule, which knows what the network predicts.
@@ -52,6 +53,7 @@ class VolumeInferer(Inferer):
         overlap: share of a window that neighbours share.
         window_batch: windows per call of the network.
         device: where the network lies; the volume stays where it is.
+        precision: what the network runs in, see `network_autocast`.
         progress: show a bar.
 
     Raises:
@@ -62,10 +64,11 @@ class VolumeInferer(Inferer):
         self,
         schedule: NoiseSchedule,
         region: str = "auto",
-        roi_size: Sequence[int] | int = 96,
-        overlap: float = 0.25,
+        roi_size: Sequence[int] | int = 192,
+        overlap: float = 0.125,
         window_batch: int = 1,
         device: torch.device | str | None = None,
+        precision: str = "auto",
         progress: bool = True,
     ) -> None:
         super().__init__()
@@ -79,6 +82,7 @@ class VolumeInferer(Inferer):
         self.overlap = overlap
         self.window_batch = window_batch
         self.device = device
+        self.precision = check_precision(precision)
         self.progress = progress
 
     def take_apart(self, inputs: torch.Tensor) -> Volume:
@@ -100,7 +104,7 @@ class VolumeInferer(Inferer):
         solver: Solver,
         correct: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """From `x` at `timesteps[0]` to the clean image, window by window; says beforehand how much work it is."""
+        """From `x` at `timesteps[0]` to the clean image, window by window; says beforehand how many."""
         denoiser = WindowedDenoiser(
             network,
             volume.image.shape[2:],
@@ -110,6 +114,7 @@ class VolumeInferer(Inferer):
             self.overlap,
             self.window_batch,
             self.device,
+            self.precision,
         )
         windows, steps = len(denoiser.windows), len(timesteps)
         size = "x".join(str(n) for n in denoiser.roi_size)

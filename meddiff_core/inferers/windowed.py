@@ -11,6 +11,7 @@ from monai.utils import ensure_tuple_rep
 from torch.nn import functional as F
 
 from meddiff_core.conditions.position import coordinate_axis
+from meddiff_core.inferers.precision import network_autocast
 
 Network = Callable[..., torch.Tensor]
 
@@ -32,6 +33,7 @@ class WindowedDenoiser:
         overlap: share of the window that neighbours share, in [0, 1).
         window_batch: windows per call of the network.
         device: where the network lies; volumes stay where they are. Default: the volume's.
+        precision: what the network runs in, see `network_autocast`; averages are float32.
         on_windows: called with the number of windows after each call of the network.
     """
 
@@ -41,10 +43,11 @@ class WindowedDenoiser:
         spatial_shape: Sequence[int],
         region_id: int = 0,
         conditions: torch.Tensor | None = None,
-        roi_size: Sequence[int] | int = 96,
-        overlap: float = 0.25,
+        roi_size: Sequence[int] | int = 192,
+        overlap: float = 0.125,
         window_batch: int = 1,
         device: torch.device | str | None = None,
+        precision: str = "auto",
         on_windows: Callable[[int], None] | None = None,
     ) -> None:
         if not 0 <= overlap < 1:
@@ -54,6 +57,7 @@ class WindowedDenoiser:
         self.region_id = region_id
         self.window_batch = window_batch
         self.device = device
+        self.precision = precision
         self.on_windows = on_windows
         divisor = getattr(network, "divisor", 1)
         padded = [ceil(n / divisor) * divisor for n in self.spatial_shape]
@@ -92,7 +96,7 @@ class WindowedDenoiser:
         inputs = torch.cat([self._input(x_t, window) for window in windows]).to(device)
         timesteps = torch.full((len(windows),), int(t), dtype=torch.long, device=device)
         labels = torch.full((len(windows),), self.region_id, dtype=torch.long, device=device)
-        with torch.no_grad():
+        with torch.no_grad(), network_autocast(device, self.precision):
             return self.network(inputs, timesteps=timesteps, class_labels=labels).float()
 
     def _input(self, x_t: torch.Tensor, window: tuple[slice, ...]) -> torch.Tensor:

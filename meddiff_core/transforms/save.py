@@ -49,40 +49,53 @@ class SaveCTd(MapTransform):
         super().__init__(keys)
         self.output_dir = Path(output_dir).expanduser()
         self.postfix = postfix
-        self.dtype = np.dtype(dtype)
+        self.dtype = dtype
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
-            self._save(d[key])
+            stem = scan_stem(d[key].meta["filename_or_obj"])
+            path = self.output_dir / f"{stem}_{self.postfix}.nii.gz"
+            save_volume(d[key], path, self.dtype, f"MedDiff-FM {self.postfix}, research use only")
+            logger.info("Wrote %s", path)
         return d
 
-    def _save(self, volume: MetaTensor) -> None:
-        source = Path(volume.meta["filename_or_obj"])
-        path = self.output_dir / f"{scan_stem(source)}_{self.postfix}.nii.gz"
-        if path.exists() and source.exists() and path.samefile(source):
-            raise InputError(f"{path} is the input itself: choose another output_dir.")
-        image = self._nifti(volume)
-        with whole_file(path) as draft:
-            nib.save(image, draft)
-        logger.info("Wrote %s", path)
 
-    def _nifti(self, volume: MetaTensor) -> nib.Nifti1Image:
-        array = volume.detach().cpu().numpy()[0]
-        affine = volume.affine.cpu().numpy()
-        if np.issubdtype(self.dtype, np.integer):
-            if not np.isfinite(array).all():
-                raise ValueError(f"the {self.postfix} volume holds NaN or infinite values")
-            limits = np.iinfo(self.dtype)
-            array = np.clip(np.rint(array), limits.min, limits.max)
-        image = nib.Nifti1Image(array.astype(self.dtype), affine)
-        image.header.set_xyzt_units("mm")
-        image.header["descrip"] = f"MedDiff-FM {self.postfix}, research use only"[
-            :_DESCRIPTION_LENGTH
-        ].encode()
-        codes = [int(volume.meta.get(key, 0)) for key in ("qform_code", "sform_code")]
-        # Without a code readers disagree on where the volume lies; 1 is scanner coordinates.
-        qform, sform = codes if any(codes) else (1, 1)
-        image.set_qform(affine, code=qform)
-        image.set_sform(affine, code=sform)
-        return image
+def save_volume(volume: MetaTensor, path: Path, dtype: str | np.dtype, description: str) -> None:
+    """Write one volume as NIfTI, with the affine and form codes of its meta; the file appears whole or not.
+
+    Args:
+        volume: `(1, X, Y, Z)`; its meta holds `filename_or_obj`, which is never overwritten.
+        path: the `.nii.gz` file.
+        dtype: integer types are rounded and clipped.
+        description: for the NIfTI header, of which the first 79 characters are kept.
+
+    Raises:
+        InputError: the file cannot be written, or would replace the input.
+        ValueError: NaN or infinite values in an integer result.
+    """
+    source = Path(volume.meta["filename_or_obj"])
+    if path.exists() and source.exists() and path.samefile(source):
+        raise InputError(f"{path} is the input itself: choose another output folder or name.")
+    image = _nifti(volume, np.dtype(dtype), description)
+    with whole_file(path) as draft:
+        nib.save(image, draft)
+
+
+def _nifti(volume: MetaTensor, dtype: np.dtype, description: str) -> nib.Nifti1Image:
+    array = volume.detach().cpu().numpy()[0]
+    affine = volume.affine.cpu().numpy()
+    if np.issubdtype(dtype, np.integer):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{description}: the volume holds NaN or infinite values")
+        limits = np.iinfo(dtype)
+        array = np.clip(np.rint(array), limits.min, limits.max)
+    image = nib.Nifti1Image(array.astype(dtype), affine)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description[:_DESCRIPTION_LENGTH].encode()
+    codes = [int(volume.meta.get(key, 0)) for key in ("qform_code", "sform_code")]
+    # Without a code readers disagree on where the volume lies; 1 is scanner coordinates.
+    qform, sform = codes if any(codes) else (1, 1)
+    image.set_qform(affine, code=qform)
+    image.set_sform(affine, code=sform)
+    return image

@@ -66,8 +66,11 @@ def fill_anatomy(
     if segment and not complete:
         named = np.where(named > 0, named, _run_totalsegmentator(hu, affine))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    rest = body_mask(hu, spacing) * BODY if complete or segment else coarse_labels(hu, spacing)
-    return np.where(named > 0, named, rest).astype(np.uint8)
+    if complete or segment:
+        rest = np.where(body_mask(hu, spacing), np.uint8(BODY), np.uint8(0))
+    else:
+        rest = coarse_labels(hu, spacing)
+    return np.where(named > 0, named, rest)
 
 
 def _run_totalsegmentator(hu: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -83,7 +86,7 @@ def _run_totalsegmentator(hu: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def _named_values(values: np.ndarray, label_map: Mapping[str, str] | None, name: str) -> np.ndarray:
-    values = np.rint(values).astype(np.int64)
+    values = np.rint(values).astype(np.int32)
     if values.min() < 0 or (label_map is None and values.max() >= BODY):
         raise InputError(
             f"{name} holds values from {values.min()} to {values.max()}:"

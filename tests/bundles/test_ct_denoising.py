@@ -1,0 +1,120 @@
+"""The denoising bundle from file to file, with the shipped weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from meddiff_core.conditions.regions import region_window
+from meddiff_core.metrics.image_quality import psnr
+from meddiff_core.user_errors import user_sentence
+
+
+def denoise(bundle, image, output_dir, **options):
+    """Run inference.json on `image` with the phantom's region and noise."""
+    chosen = {"region": "abdomen", "noise_level": 27.0} | options
+    bundle("ct_denoising", "inference.json", image=image, output_dir=str(output_dir), **chosen).run()
+
+
+def read(path):
+    """HU array of a NIfTI file."""
+    return np.asarray(nib.load(path).dataobj).astype(np.float32)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_noise_falls_and_the_grid_stays(bundle, scans, tmp_path, steps):
+    denoise(bundle, str(scans["noisy"]), tmp_path, steps=steps)
+    source, result = nib.load(scans["noisy"]), nib.load(tmp_path / "noisy_denoised.nii.gz")
+    assert result.shape == source.shape
+    assert result.get_data_dtype() == np.int16
+    np.testing.assert_allclose(result.affine, source.affine, atol=1e-6)
+    clean, window = read(scans["clean"]), region_window("abdomen")
+    before, after = (psnr(read(p.get_filename()), clean, window) for p in (source, result))
+    assert after > before + 2
+    assert (tmp_path / "noisy_denoised.png").stat().st_size > 10_000
+
+
+def test_hu_outside_the_window_is_kept(bundle, scans, tmp_path):
+    denoise(bundle, str(scans["noisy"]), tmp_path)
+    before, after = read(scans["noisy"]), read(tmp_path / "noisy_denoised.nii.gz")
+    far_outside = (before < -400) | (before > 600)
+    assert far_outside.sum() > 1000
+    np.testing.assert_array_equal(after[far_outside], before[far_outside])
+
+
+def test_same_run_same_bytes(bundle, scans, tmp_path):
+    for folder in ("a", "b"):
+        denoise(bundle, str(scans["noisy"]), tmp_path / folder, steps=2)
+    first, second = (read(tmp_path / folder / "noisy_denoised.nii.gz") for folder in ("a", "b"))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_region_and_noise_are_found(bundle, scans, tmp_path, caplog):
+    with caplog.at_level("INFO", logger="meddiff"):
+        denoise(bundle, str(scans["noisy"]), tmp_path, region="auto", noise_level="auto")
+    assert "Region: abdomen." in caplog.text
+    assert "estimated" in caplog.text
+
+
+def test_anatomy_map_is_used(bundle, scans, tmp_path):
+    denoise(bundle, str(scans["noisy"]), tmp_path / "without")
+    denoise(bundle, str(scans["noisy"]), tmp_path / "with", anatomy=str(scans["anatomy"]))
+    without, with_map = (read(tmp_path / f / "noisy_denoised.nii.gz") for f in ("without", "with"))
+    assert not np.array_equal(without, with_map)
+
+
+def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    os.link(scans["noisy"], folder / "good.nii.gz")
+    (folder / "bad.nii.gz").write_bytes(scans["noisy"].read_bytes()[:500])
+    with pytest.raises(SystemExit, match=r"(?s)1 of 2 scans failed.*bad.nii.gz"):
+        denoise(bundle, str(folder), tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "good_denoised.nii.gz",
+        "good_denoised.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"region": "leg"}, "Unknown region 'leg'"),
+        ({"noise_level": -3}, "noise_level is -3"),
+        ({"steps": 0}, "steps is 0"),
+        ({"overlap": 1.5}, "overlap is 1.5"),
+        ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
+        ({"image": "missing.nii.gz"}, "missing.nii.gz does not exist"),
+    ],
+)
+def test_bad_options_are_named_in_one_sentence(bundle, scans, tmp_path, options, words):
+    options = {"image": str(scans["noisy"])} | options
+    with pytest.raises((RuntimeError, SystemExit)) as caught:
+        denoise(bundle, output_dir=tmp_path / "out", **options)
+    error = caught.value
+    sentence = str(error) if isinstance(error, SystemExit) else user_sentence(error)
+    assert re.search(words, sentence)
+    assert "\n" not in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluation_measures_before_and_after(bundle, scans, tmp_path):
+    items = [{"image": str(scans["clean"]), "region": "abdomen"}]
+    (tmp_path / "datalist.json").write_text(json.dumps({"validation": items}))
+    options = {"data_list": str(tmp_path / "datalist.json"), "output_dir": str(tmp_path / "eval")}
+    workflow = bundle("ct_denoising", "inference.json", "evaluate.json", **options)
+    workflow.run()
+    metrics = workflow.parser.get_parsed_content("evaluator").state.metrics
+    assert metrics["psnr"] > metrics["psnr_input"] + 2
+    assert metrics["ssim"] > metrics["ssim_input"]
+    assert (tmp_path / "eval" / "metrics.csv").is_file()
+
+
+def test_properties_are_complete(bundle, scans):
+    workflow = bundle("ct_denoising", "inference.json", image=str(scans["noisy"]))
+    assert not workflow.check_properties()

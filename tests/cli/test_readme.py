@@ -1,0 +1,105 @@
+"""The commands of the README, in a subprocess each, in a folder that holds a scan."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+
+from meddiff_core.phantoms import make_phantom
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.cli
+
+
+def commands(document: str) -> list[list[str]]:
+    """Shell commands of a document's fenced blocks that start python or make, their parts."""
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip()]
+
+
+def find(document: str, *words: str) -> list[str]:
+    """The one command of a document that holds all of the words."""
+    (command,) = [c for c in commands(document) if all(any(w in part for part in c) for w in words)]
+    return command
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """Run a command of a document in a folder that looks like the repository's root."""
+    if not (folder / "bundles").exists():
+        (folder / "bundles").symlink_to(ROOT / "bundles")
+        (folder / "tools").symlink_to(ROOT / "tools")
+    assert Path(command[0]).name.startswith("python")
+    return subprocess.run(
+        [sys.executable, *command[1:]], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """`scan.nii.gz`, a small phantom."""
+    phantom = make_phantom("abdomen", shape=(48, 48, 40), spacing=(6.5, 6.5, 7.2), seed=3)
+    nib.save(nib.Nifti1Image(phantom.hu, phantom.affine), tmp_path / "scan.nii.gz")
+    return tmp_path / "scan.nii.gz"
+
+
+def test_denoise_a_scan(scan):
+    result = run(find("README.md", "--image", "ct_denoising"), scan.parent)
+    assert result.returncode == 0, result.stderr
+    assert (scan.parent / "out" / "scan_denoised.nii.gz").is_file()
+    assert (scan.parent / "out" / "scan_denoised.png").is_file()
+    assert "Wrote" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_scan_is_one_sentence(tmp_path):
+    result = run(find("README.md", "--image", "ct_denoising"), tmp_path)
+    assert result.returncode == 1
+    assert "scan.nii.gz does not exist: check the path." in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_region_is_one_sentence(scan):
+    command = [*find("README.md", "--image", "ct_denoising"), "--region", "leg"]
+    result = run(command, scan.parent)
+    assert result.returncode == 1
+    assert "Unknown region 'leg'" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_prepare_and_train(scan):
+    folder = scan.parent
+    (folder / "my_cts").mkdir()
+    for name in ("a", "b", "c"):
+        (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
+    result = run([*find("README.md", "prepare_data.py"), "--val_fraction", "0.3"], folder)
+    assert result.returncode == 0, result.stderr
+    small = "--epoch_length 1 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
+    result = run([*find("README.md", "train.json"), *small.split()], folder)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "runs" / "ct_foundation" / "model.pt").is_file()
+
+
+def test_two_processes_train_together(scan):
+    """The torchrun command of the foundation's docs, on two CPU processes."""
+    folder = scan.parent
+    (folder / "my_cts").mkdir()
+    for name in ("a", "b", "c"):
+        (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
+    assert run([*find("README.md", "prepare_data.py"), "--val_fraction", "0.3"], folder).returncode == 0
+    command = find("bundles/ct_foundation/docs/README.md", "torchrun")
+    command = ["python", "-m", "torch.distributed.run", "--nproc_per_node", "2", *command[3:]]
+    small = "--epoch_length 2 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
+    result = run([*command, "--output_dir", "out", *small.split()], folder)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "out" / "model.pt").is_file()
+    assert (
+        len(list((folder / "out").glob("events.out.tfevents*"))) == 2
+    )  # loss and validation, of one process

@@ -1,0 +1,149 @@
+"""Windows: what goes into the network, where its output lands, and that nothing is left out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.inferers import sliding_window_inference
+
+from meddiff_core.conditions.position import coordinates
+from meddiff_core.inferers.windowed import WindowedDenoiser
+
+# odd; smaller than the window; no multiple of anything; one slice
+AWKWARD = [(17, 23, 19), (5, 30, 7), (32, 16, 33), (21, 20, 1), (16, 16, 16)]
+
+
+class Spy:
+    """A network that notes its inputs and returns the channels it is asked for."""
+
+    divisor = 4
+
+    def __init__(self, channel: int = 0) -> None:
+        self.channel = channel
+        self.calls = []
+
+    def __call__(self, x, timesteps, class_labels):
+        self.calls.append((x, timesteps, class_labels))
+        return x[:, self.channel : self.channel + 1]
+
+
+def noise(shape, seed=0):
+    return torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", AWKWARD)
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
+def test_a_constant_comes_out_exactly(shape, overlap):
+    def constant(x, timesteps, class_labels):
+        return torch.full_like(x[:, :1], 0.7)
+
+    constant.divisor = 8
+    denoiser = WindowedDenoiser(constant, shape, roi_size=16, overlap=overlap)
+    result = denoiser(noise(shape), 500)
+    torch.testing.assert_close(result, torch.full((1, 1, *shape), 0.7), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("shape", AWKWARD)
+def test_every_voxel_is_covered_by_windows_the_network_can_take(shape):
+    network = Spy()
+    x = noise(shape)
+    result = WindowedDenoiser(network, shape, roi_size=(16, 13, 8), overlap=0.25)(x, 3)
+    torch.testing.assert_close(result, x, atol=1e-5, rtol=0)
+    for inputs, _, _ in network.calls:
+        assert all(n % 4 == 0 and n <= 16 for n in inputs.shape[2:])
+
+
+@pytest.mark.parametrize("shape", AWKWARD)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_windows_get_the_coordinates_of_the_whole_volume(shape, axis):
+    denoiser = WindowedDenoiser(Spy(1 + axis), shape, roi_size=12, overlap=0.5, window_batch=3)
+    result = denoiser(noise(shape), 0)
+    torch.testing.assert_close(result[0], coordinates(shape)[axis : axis + 1], atol=1e-5, rtol=0)
+
+
+def test_padded_voxels_continue_the_coordinates():
+    network = Spy()
+    WindowedDenoiser(network, (6, 5, 4))(noise((6, 5, 4)), 0)
+    ((inputs, _, _),) = network.calls
+    assert inputs.shape[2:] == (8, 8, 4)
+    torch.testing.assert_close(inputs[0, 1, :, 0, 0], -1 + 2 / 5 * torch.arange(8))
+    torch.testing.assert_close(inputs[0, 2, 0, :, 0], -1 + 2 / 4 * torch.arange(8))
+
+
+@pytest.mark.parametrize("channel", [4, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_conditions_follow_the_coordinates_and_stay_in_place(channel, dtype):
+    shape = (17, 14, 9)
+    conditions = torch.randint(0, 120, (1, 2, *shape), generator=torch.Generator().manual_seed(0)).to(dtype)
+    denoiser = WindowedDenoiser(Spy(channel), shape, conditions=conditions, roi_size=8)
+    expected = conditions[:, channel - 4 : channel - 3].float()
+    torch.testing.assert_close(denoiser(noise(shape), 0), expected, atol=1e-4, rtol=0)
+
+
+def test_without_conditions_the_anatomy_is_the_null_label():
+    network = Spy()
+    WindowedDenoiser(network, (8, 8, 8))(noise((8, 8, 8)), 0)
+    assert network.calls[0][0].shape[1] == 5
+    assert not network.calls[0][0][:, 4].any()
+
+
+def test_timestep_and_region_arrive_once_per_window():
+    network = Spy()
+    WindowedDenoiser(network, (16, 8, 8), region_id=2, roi_size=8, window_batch=3)(noise((16, 8, 8)), 87)
+    ((inputs, timesteps, labels),) = network.calls
+    assert len(inputs) == 3
+    assert timesteps.tolist() == [87] * 3 and timesteps.dtype == torch.long
+    assert labels.tolist() == [2] * 3 and labels.dtype == torch.long
+
+
+def _convolution():
+    """Two convolutions: zero padding makes the output depend on the window, not on the place."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv3d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(4, 1, 3, padding=1)
+    )
+    return net.eval()
+
+
+@pytest.mark.parametrize("overlap", [0.25, 0.5])
+@pytest.mark.parametrize("shape", [(25, 31, 17), (16, 40, 16)])
+def test_the_same_as_monais_sliding_window(overlap, shape):
+    net, x = _convolution(), noise(shape)
+    denoiser = WindowedDenoiser(
+        lambda x, timesteps, class_labels: net(x[:, :1]), shape, roi_size=16, overlap=overlap
+    )
+    with torch.no_grad():
+        expected = sliding_window_inference(x, 16, 1, net, overlap, mode="gaussian", sigma_scale=0.125)
+    torch.testing.assert_close(denoiser(x, 0), expected, atol=1e-5, rtol=0)
+
+
+def test_the_window_batch_does_not_change_the_result():
+    net, x = _convolution(), noise((25, 31, 17))
+
+    def network(x, timesteps, class_labels):
+        return net(x[:, :1]) + x[:, 1:2]
+
+    one, four = (WindowedDenoiser(network, x.shape[2:], roi_size=16, window_batch=n)(x, 0) for n in (1, 4))
+    torch.testing.assert_close(one, four, atol=1e-6, rtol=0)
+
+
+def test_on_windows_counts_all_of_them():
+    counts = []
+    denoiser = WindowedDenoiser(Spy(), (33, 20, 20), roi_size=16, window_batch=5, on_windows=counts.append)
+    denoiser(noise((33, 20, 20)), 0)
+    assert sum(counts) == len(denoiser.windows) == 12
+    assert counts == [5, 5, 2]
+
+
+def test_no_gradient_is_kept_and_the_input_is_not_changed():
+    net, x = _convolution(), noise((9, 9, 9))
+    before = x.clone()
+    result = WindowedDenoiser(lambda x, timesteps, class_labels: net(x[:, :1]), (9, 9, 9), roi_size=8)(x, 0)
+    assert not result.requires_grad
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("overlap", [-0.1, 1.0])
+def test_an_impossible_overlap_is_refused(overlap):
+    with pytest.raises(ValueError, match=str(overlap)):
+        WindowedDenoiser(Spy(), (8, 8, 8), overlap=overlap)

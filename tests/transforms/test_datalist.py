@@ -1,0 +1,58 @@
+"""Data lists: paths, extra keys, and sentences for broken ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from meddiff_core.errors import InputError
+from meddiff_core.transforms.datalist import load_datalist
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content) -> str:
+        path = tmp_path / "datalist.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_files_are_found_beside_the_list_and_the_rest_is_kept(write, tmp_path):
+    item = {"image": "scans/a.nii.gz", "anatomy": "labels/a.nii.gz", "region": "chest", "patient": "7"}
+    path = write({"name": "Müller", "training": [item], "validation": [{"image": "/data/b.nii.gz"}]})
+    assert load_datalist(path, "training") == [
+        {
+            "image": str(tmp_path / "scans/a.nii.gz"),
+            "anatomy": str(tmp_path / "labels/a.nii.gz"),
+            "region": "chest",
+            "patient": "7",
+        }
+    ]
+    assert load_datalist(path, "validation") == [{"image": "/data/b.nii.gz"}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{broken",
+        "[]",
+        {"validation": []},
+        {"training": []},
+        {"training": ["a.nii.gz"]},
+        {"training": {"image": "a.nii.gz"}},
+        {"training": None},
+    ],
+)
+def test_broken_lists_are_named_with_their_section(write, content):
+    path = write(content)
+    with pytest.raises(InputError, match="training") as caught:
+        load_datalist(path, "training")
+    assert path in str(caught.value)
+
+
+def test_a_missing_list_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.json does not exist"):
+        load_datalist(tmp_path / "nowhere.json", "training")
