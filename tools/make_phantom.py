@@ -6,7 +6,6 @@ example:
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import fire
@@ -14,7 +13,9 @@ import nibabel as nib
 import numpy as np
 
 from meddiff_core.errors import InputError
+from meddiff_core.files import whole_file
 from meddiff_core.phantoms import make_phantom
+from meddiff_core.user_errors import show_sentences
 
 
 def write_phantom(
@@ -39,13 +40,13 @@ def write_phantom(
     """
     phantom = make_phantom(region, _three(shape, "shape"), _three(spacing, "spacing"), seed, lesions)
     folder = Path(str(output_dir))
-    folder.mkdir(parents=True, exist_ok=True)
     stem = name or f"{region}_phantom_{seed}"
     for suffix, volume in (("", phantom.hu), ("_anatomy", phantom.anatomy), ("_lesion", phantom.lesion)):
         image = nib.Nifti1Image(volume, phantom.affine)
         image.header.set_xyzt_units("mm")
         path = folder / f"{stem}{suffix}.nii.gz"
-        nib.save(image, path)
+        with whole_file(path) as draft:
+            nib.save(image, draft)
         size = " x ".join(map(str, volume.shape))
         print(f"{path}  {volume.dtype}, {size} voxels of {' x '.join(f'{s:g}' for s in phantom.spacing)} mm")
     print(f"{np.unique(phantom.anatomy).size - 1} labels, {int(phantom.lesion.sum())} lesion voxels")
@@ -58,14 +59,6 @@ def _three(value: object, option: str) -> tuple:
     return tuple(value)
 
 
-def main() -> None:
-    """Command line; a mistake ends with one sentence and exit code 1."""
-    try:
-        fire.Fire(write_phantom)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    show_sentences()
+    fire.Fire(write_phantom)

@@ -106,7 +106,9 @@ def _from_hu(hu: np.ndarray, spacing: Sequence[float]) -> tuple[str, str]:
         return "unknown", "Nothing in the scan is denser than air."
     # Means over this much tissue leave little even of low-dose noise.
     hu = ndimage.gaussian_filter(hu, [_SMOOTH_MM / step for step in grid_mm])
-    lung = (body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])).sum() / body.sum()
+    # The median slice: an abdomen often holds the lung bases, but only in its uppermost slices.
+    in_lung = (body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])).sum(axis=(0, 1))
+    lung = np.median(in_lung / np.maximum(1, body.sum(axis=(0, 1))))
     skull = max(_enclosed_by_bone(hu[:, :, k] > _BONE_HU, body[:, :, k]) for k in range(hu.shape[2]))
     area = np.median(body.sum(axis=(0, 1))) * grid_mm[0] * grid_mm[1] / 100.0
     # Three voxels deep: folds of skin and gaps at the border of a crop are no airway.
@@ -120,8 +122,8 @@ def _from_hu(hu: np.ndarray, spacing: Sequence[float]) -> tuple[str, str]:
             f"The cross-section is small ({area:.0f} cm2) and holds an airway, as a neck does.",
         )
     if lung > _LUNG_SHARE:
-        return "chest", f"Lung fills {lung:.0%} of the body."
-    return "abdomen", f"Lung fills only {lung:.0%} of the body and there is no skull."
+        return "chest", f"Lung fills {lung:.0%} of the body in the median slice."
+    return "abdomen", f"Lung fills only {lung:.0%} of the body in the median slice and there is no skull."
 
 
 def _enclosed_by_bone(bone: np.ndarray, body: np.ndarray) -> float:

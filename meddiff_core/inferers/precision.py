@@ -21,8 +21,8 @@ def network_autocast(device: torch.device | str, precision: str = "auto") -> tor
 
     Args:
         device: where the network runs.
-        precision: `auto` is bfloat16 where the hardware computes in it, else float32. On a CPU with AVX512-BF16 or
-            AMX the network is 2.5 times as fast in bfloat16; its output moves by 0.004 of the noise's deviation.
+        precision: `auto` is bfloat16 where the hardware computes in it, else float32. On a CPU with AVX512-
+            BF16 or AMX the network is 2.5 times as fast; its output moves by 0.004 of the noise's deviation.
     """
     device = torch.device(device)
     if precision == "auto":

@@ -39,8 +39,8 @@ def bundle() -> Callable[..., ConfigWorkflow]:
 
 @pytest.fixture(scope="session")
 def phantom():
-    """An abdomen of 64 x 64 x 32 voxels."""
-    return make_phantom("abdomen", shape=(64, 64, 32), spacing=(5.0, 5.0, 5.0), seed=1)
+    """An abdomen of 64 x 64 x 48 voxels."""
+    return make_phantom("abdomen", shape=(64, 64, 48), spacing=(5.0, 5.0, 6.0), seed=1)
 
 
 @pytest.fixture(scope="session")

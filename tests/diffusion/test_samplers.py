@@ -135,6 +135,28 @@ def test_the_first_step_of_dpm_solver_is_ddim():
     assert torch.equal(DPMSolver2M(schedule).step(x0, x, 700, -1), x0)
 
 
+def test_dpm_solver_extrapolates_over_uneven_steps_as_algorithm_2_says():
+    schedule = NoiseSchedule()
+    steps = [900, 800, 200]
+
+    def alpha_sigma_lambda(t):
+        a = float(schedule.alpha(t))
+        return math.sqrt(a), math.sqrt(1 - a), 0.5 * math.log(a / (1 - a))
+
+    (_, _, lambda_0), (_, sigma_1, lambda_1), (alpha_2, sigma_2, lambda_2) = map(alpha_sigma_lambda, steps)
+    h = lambda_2 - lambda_1
+    r = (lambda_1 - lambda_0) / h
+    assert r < 0.5
+    x, before, now = 0.9, 0.2, 0.5
+    d = (1 + 1 / (2 * r)) * now - 1 / (2 * r) * before
+    expected = sigma_2 / sigma_1 * x - alpha_2 * (math.exp(-h) - 1) * d
+
+    solver = DPMSolver2M(schedule)
+    x, before, now = (torch.full((1, 1, 1, 1, 1), value) for value in (x, before, now))
+    solver.step(before, x, *steps[:2])
+    assert float(solver.step(now, x, *steps[1:])) == pytest.approx(expected, rel=1e-4)
+
+
 def test_renewed_noise_keeps_the_level_of_the_next_timestep():
     schedule = NoiseSchedule()
     x0 = torch.zeros(SHAPE)

@@ -208,6 +208,7 @@ def test_less_fidelity_keeps_more_of_the_measurement(clean, noisy):
         {"overlap": -0.1},
         {"window_batch": 0},
         {"region": "leg"},
+        {"precision": "half"},
     ],
 )
 def test_impossible_options_are_refused_by_name(options):

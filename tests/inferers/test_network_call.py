@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
+from meddiff_core.errors import InputError
 from meddiff_core.inferers.network_call import AutocastInferer, OneStepInferer
 
 
@@ -22,21 +23,35 @@ class Spy(torch.nn.Module):
         return result
 
 
-@pytest.mark.parametrize(
-    ("dtype", "inside"), [("bfloat16", torch.bfloat16), ("float16", torch.float16), (None, torch.float32)]
-)
-def test_the_network_runs_in_the_named_precision_and_float32_comes_out(dtype, inside):
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float32"])
+def test_the_network_runs_in_the_named_precision_and_float32_comes_out(precision):
     network, x, t = Spy(), torch.randn(2, 5, 4, 4, 4), torch.tensor([1, 2])
-    result = AutocastInferer(dtype)(x, network, timesteps=t, class_labels=t)
-    assert network.dtype == inside
+    result = AutocastInferer(precision)(x, network, timesteps=t, class_labels=t)
+    assert network.dtype == getattr(torch, precision)
     assert result.dtype == torch.float32
     assert result.requires_grad
     assert network.timesteps is t and network.class_labels is t
 
 
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)],
+)
+def test_auto_takes_bfloat16_where_the_cpu_computes_in_it(monkeypatch, units, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    network = Spy()
+    AutocastInferer()(torch.randn(1, 5, 4, 4, 4), network)
+    assert network.dtype == expected
+
+
 def test_autocast_ends_with_the_call():
-    AutocastInferer()(torch.randn(1, 5, 4, 4, 4), Spy())
+    AutocastInferer("bfloat16")(torch.randn(1, 5, 4, 4, 4), Spy())
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="half"):
+        AutocastInferer("half")
 
 
 @pytest.mark.parametrize("prediction_type", PREDICTION_TYPES)

@@ -109,9 +109,11 @@ def _convolution():
 @pytest.mark.parametrize("shape", [(25, 31, 17), (16, 40, 16)])
 def test_the_same_as_monais_sliding_window(overlap, shape):
     net, x = _convolution(), noise(shape)
-    denoiser = WindowedDenoiser(
-        lambda x, timesteps, class_labels: net(x[:, :1]), shape, roi_size=16, overlap=overlap
-    )
+
+    def network(x, timesteps, class_labels):
+        return net(x[:, :1])
+
+    denoiser = WindowedDenoiser(network, shape, roi_size=16, overlap=overlap, precision="float32")
     with torch.no_grad():
         expected = sliding_window_inference(x, 16, 1, net, overlap, mode="gaussian", sigma_scale=0.125)
     torch.testing.assert_close(denoiser(x, 0), expected, atol=1e-5, rtol=0)
@@ -123,8 +125,24 @@ def test_the_window_batch_does_not_change_the_result():
     def network(x, timesteps, class_labels):
         return net(x[:, :1]) + x[:, 1:2]
 
-    one, four = (WindowedDenoiser(network, x.shape[2:], roi_size=16, window_batch=n)(x, 0) for n in (1, 4))
+    one, four = (
+        WindowedDenoiser(network, x.shape[2:], roi_size=16, window_batch=n, precision="float32")(x, 0)
+        for n in (1, 4)
+    )
     torch.testing.assert_close(one, four, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_network_runs_in_the_precision_asked_for_and_averages_are_float32(precision):
+    net, x, seen = _convolution(), noise((9, 9, 9)), []
+
+    def network(x, timesteps, class_labels):
+        seen.append(net(x[:, :1]))
+        return seen[-1]
+
+    result = WindowedDenoiser(network, (9, 9, 9), roi_size=8, precision=precision)(x, 0)
+    assert {prediction.dtype for prediction in seen} == {getattr(torch, precision)}
+    assert result.dtype == torch.float32
 
 
 def test_on_windows_counts_all_of_them():
