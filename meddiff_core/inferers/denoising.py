@@ -13,7 +13,7 @@ from meddiff_core.diffusion.diffpir import DenoisingDataTerm, DiffPIRStep
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.inferers.noise_level import estimate_noise_level
-from meddiff_core.inferers.volume import Volume, VolumeInferer, check_number, check_steps
+from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
 from meddiff_core.inferers.windowed import Network
 
 logger = logging.getLogger("meddiff")
@@ -56,7 +56,8 @@ class DenoisingInferer(VolumeInferer):
         if noise_level != "auto":
             check_number("noise_level", noise_level, "auto, or a number of HU above 0", lambda v: v > 0)
         check_number("fidelity", fidelity, "a number of at least 0", lambda v: v >= 0)
-        check_steps(steps)
+        check_count("steps", steps)
+        check_number("zeta", zeta, "a number from 0 to 1", lambda v: 0 <= v <= 1)
         self.noise_level = noise_level
         self.fidelity = fidelity
         self.steps = int(steps)
@@ -91,6 +92,6 @@ class DenoisingInferer(VolumeInferer):
         hu = volume.window.to_hu(volume.image)[0, 0].cpu().numpy()
         # the schedule holds no less noise than its first timestep has
         smallest = float(self.schedule.sigma(0)) * volume.window.width / 2
-        noise_hu = max(estimate_noise_level(hu, body_mask(hu)), smallest)
+        noise_hu = max(estimate_noise_level(hu, body_mask(hu, volume.spacing)), smallest)
         logger.info("Noise level: %.0f HU, estimated.", noise_hu)
         return noise_hu

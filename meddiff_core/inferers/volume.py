@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,12 @@ class Volume:
     conditions: torch.Tensor | None
     region: str
     meta: dict[str, Any]
+
+    @property
+    def spacing(self) -> list[float]:
+        """Voxel size in mm; 1 where the input knows none."""
+        affine = torch.as_tensor(self.meta.get("affine", torch.eye(4))).reshape(-1, 4, 4)[0]
+        return affine[:3, :3].norm(dim=0).tolist()
 
     @property
     def window(self) -> HUWindow:
@@ -75,7 +82,7 @@ class VolumeInferer(Inferer):
         if region != "auto":
             region_id(region)
         check_number("overlap", overlap, "at least 0 and less than 1", lambda v: 0 <= v < 1)
-        check_number("window_batch", window_batch, "a whole number of at least 1", _is_count)
+        check_count("window_batch", window_batch)
         self.schedule = schedule
         self.region = region
         self.roi_size = roi_size
@@ -125,16 +132,13 @@ class VolumeInferer(Inferer):
 
 
 def check_number(name: str, value: Any, wanted: str, valid: Callable[[Any], bool]) -> None:
-    """Raise `InputError` naming the option, unless `value` is a number for which `valid` holds."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    """Raise `InputError` naming the option, unless `value` is a finite number for which `valid` holds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not valid(value):
         raise InputError(f"{name} is {value!r}: use {wanted}.")
 
 
-def check_steps(steps: Any) -> None:
-    """Raise `InputError` unless `steps` is a whole number of at least 1."""
-    check_number("steps", steps, "a whole number of at least 1", _is_count)
-
-
-def _is_count(value: float) -> bool:
-    return value >= 1 and value == int(value)
+def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -> None:
+    """Raise `InputError` naming the option, unless `value` is a whole number from `least` to `most`."""
+    wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most < math.inf else "")
+    check_number(name, value, wanted, lambda v: least <= v <= most and v == int(v))

@@ -31,12 +31,14 @@ def restore_outside_window(
         prediction: the network's image in [-1, 1], any shape.
         original: the input in HU, same shape.
         window: the HU window that [-1, 1] stands for.
-        noise_level: standard deviation of the noise of `original` in HU; 0 keeps every excess.
+        noise_level: standard deviation of the noise of `original` in HU; taken as at least half a percent of
+            the window's width, so that the hand-over is smooth without noise, too.
     """
     prediction = prediction.clamp(-1, 1)
+    noise_level = max(noise_level, 0.005 * window.width)
     excess = original - original.clamp(window.lower, window.upper)
     at_edge = ((prediction * excess.sign() - 0.95) / 0.05).clamp(0, 1)
-    too_large = ((excess.abs() - 2 * noise_level) / max(2 * noise_level, 1e-3)).clamp(0, 1)
+    too_large = ((excess.abs() - 2 * noise_level) / (2 * noise_level)).clamp(0, 1)
     keep = torch.maximum(at_edge, too_large)
     return torch.lerp(window.to_hu(prediction), original, keep * keep * (3 - 2 * keep))
 

@@ -36,7 +36,8 @@ def test_a_perfect_prediction_gives_the_original_back_inside_and_outside(region,
 def test_what_is_far_outside_is_kept_whatever_the_prediction_says(noise_level):
     original = ramp(ABDOMEN, 1500)
     restored = restore_outside_window(torch.zeros_like(original), original, ABDOMEN, noise_level)
-    far = (original < ABDOMEN.lower - 4 * noise_level - 1) | (original > ABDOMEN.upper + 4 * noise_level + 1)
+    reach = 4 * max(noise_level, 0.005 * ABDOMEN.width) + 1
+    far = (original < ABDOMEN.lower - reach) | (original > ABDOMEN.upper + reach)
     assert torch.equal(restored[far], original[far])
     inside = (original > ABDOMEN.lower) & (original < ABDOMEN.upper)
     assert (restored[inside] == ABDOMEN.level).all()
