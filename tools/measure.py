@@ -26,7 +26,7 @@ def main(reference: str, images: str | Sequence[str], region: str = "chest") -> 
     window = region_window(region)
     clean = _load(reference)
     print(f"{'':40s}  PSNR dB   SSIM   (window {window.lower:.0f} to {window.upper:.0f} HU)")
-    for name in [images] if isinstance(images, str) else images:
+    for name in images.split(",") if isinstance(images, str) else images:
         volume = _load(name)
         if volume.shape != clean.shape:
             raise InputError(f"{name} has {volume.shape} voxels, the reference {clean.shape}: use one grid.")
