@@ -16,7 +16,9 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
     """Makes `(inputs, target, (), {timesteps, class_labels})` from a batch of patches.
 
     Inputs are `(B, 5, X, Y, Z)`: noisy image, coordinates, anatomy. Region and anatomy are dropped at random,
-    each on its own, so that both are optional at inference (classifier-free guidance).
+    each on its own, so that both are optional at inference (classifier-free guidance). Anatomy is dropped
+    more often in the low-noise range: a scan to be denoised mostly comes without a map, while synthesis,
+    which starts from pure noise, has one.
 
     Args:
         schedule: noise schedule; it also knows what the network predicts.
@@ -24,17 +26,18 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
             Denoising starts in that range, and a uniform draw would spend nine steps in ten elsewhere.
         low_noise_range: first and last timestep of that range.
         drop_region: how often the region becomes the null class; 0.1.
-        drop_anatomy: how often the anatomy becomes the null label. A denoised scan comes without a map more
-            often than with one, so this is more than the 0.1 of the region.
+        drop_anatomy: how often the anatomy becomes the null label; 0.1 as in the paper.
+        drop_anatomy_low_noise: the same for timesteps within `low_noise_range`.
     """
 
     def __init__(
         self,
         schedule: NoiseSchedule,
-        low_noise_share: float = 0.65,
+        low_noise_share: float = 0.4,
         low_noise_range: Sequence[int] = (10, 250),
         drop_region: float = 0.1,
-        drop_anatomy: float = 0.5,
+        drop_anatomy: float = 0.1,
+        drop_anatomy_low_noise: float = 0.6,
     ) -> None:
         super().__init__(num_train_timesteps=schedule.num_train_timesteps)
         self.schedule = schedule
@@ -42,6 +45,7 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         self.low_noise_range = tuple(low_noise_range)
         self.drop_region = drop_region
         self.drop_anatomy = drop_anatomy
+        self.drop_anatomy_low_noise = drop_anatomy_low_noise
 
     def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
         """Timesteps `(B,)`: a mixture of all of them and the low-noise range."""
@@ -66,19 +70,23 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
 
         image, coords, anatomy = (send(batchdata[key]) for key in ("image", "coords", "anatomy"))
         regions = torch.tensor([region_id(name) for name in batchdata["region"]], device=device)
-        regions = torch.where(self._dropped(regions, self.drop_region), 0, regions)
-        lost = self._dropped(regions, self.drop_anatomy)[:, None, None, None, None]
-        anatomy = torch.where(lost, 0.0, anatomy)
         timesteps = self.get_timesteps(image)
+        regions, anatomy = self.drop_conditions(regions, anatomy, timesteps)
         noise = self.get_noise(image)
         noisy = self.schedule.add_noise(image, noise, timesteps)
         inputs = torch.cat([noisy, coords, anatomy], dim=1)
         target = self.get_target(image, noise, timesteps)
         return inputs, target, (), {"timesteps": timesteps, "class_labels": regions}
 
-    @staticmethod
-    def _dropped(regions: torch.Tensor, probability: float) -> torch.Tensor:
-        return torch.rand(regions.shape, device=regions.device) < probability
+    def drop_conditions(
+        self, regions: torch.Tensor, anatomy: torch.Tensor, timesteps: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Replace regions `(B,)` and anatomy `(B, 1, X, Y, Z)` by their null classes at random."""
+        chance = torch.rand(2, *regions.shape, device=regions.device)
+        low = (timesteps >= self.low_noise_range[0]) & (timesteps <= self.low_noise_range[1])
+        lost = chance[1] < torch.where(low, self.drop_anatomy_low_noise, self.drop_anatomy)
+        regions = torch.where(chance[0] < self.drop_region, 0, regions)
+        return regions, anatomy.masked_fill(lost[:, None, None, None, None], 0.0)
 
 
 class FixedNoisePrepareBatch(FoundationPrepareBatch):
@@ -91,7 +99,7 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
     """
 
     def __init__(self, schedule: NoiseSchedule, timestep: int = 87, seed: int = 0) -> None:
-        super().__init__(schedule, drop_region=0.0, drop_anatomy=1.0)
+        super().__init__(schedule)
         self.timestep = timestep
         self.seed = seed
 
@@ -107,3 +115,9 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
     def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """The clean image."""
         return images
+
+    def drop_conditions(
+        self, regions: torch.Tensor, anatomy: torch.Tensor, timesteps: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The regions as they are, no anatomy."""
+        return regions, torch.zeros_like(anatomy)

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from meddiff_core.conditions.position import position_embedding
+from meddiff_core.conditions.vocabulary import COARSE_OF, NUM_LABELS
 
 
 class ConditionStem(nn.Module):
@@ -16,27 +17,40 @@ class ConditionStem(nn.Module):
     memory. At half resolution a cell holds the mean embedding of its eight labels, which keeps partial
     volumes that a nearest-neighbour label would lose.
 
+    A named structure is its coarse class plus a difference that starts at zero. Trained on coarse maps alone,
+    the network therefore takes a TotalSegmentator map as the coarse map that follows from it.
+
     Args:
-        num_labels: entries of the anatomy vocabulary, 0 is the null label.
         label_channels: channels of the label embedding; 8 as in the paper.
-        num_frequencies: L of the position embedding (eq. 6).
+        num_frequencies: L of the position embedding (eq. 6); 0 gives the raw coordinates alone (eq. 5), None
+            no position at all.
         factor: voxels per cell and axis.
     """
 
-    def __init__(self, num_labels: int, label_channels: int, num_frequencies: int, factor: int) -> None:
+    def __init__(self, label_channels: int, num_frequencies: int | None, factor: int) -> None:
         super().__init__()
         self.factor = factor
         self.num_frequencies = num_frequencies
-        self.labels = nn.EmbeddingBag(num_labels, label_channels, mode="mean")
-        self.out_channels = label_channels + 3 + 6 * num_frequencies
+        self.labels = nn.EmbeddingBag(NUM_LABELS, label_channels, mode="mean")
+        coarse = torch.tensor(COARSE_OF).long()
+        self.register_buffer("coarse", coarse, persistent=False)
+        self.register_buffer("named", (coarse != torch.arange(NUM_LABELS))[:, None], persistent=False)
+        with torch.no_grad():
+            self.labels.weight.masked_fill_(self.named, 0.0)
+        position_channels = 0 if num_frequencies is None else 3 + 6 * num_frequencies
+        self.out_channels = label_channels + position_channels
 
     def forward(self, coords: torch.Tensor, anatomy: torch.Tensor) -> torch.Tensor:
         """Features `(B, out_channels, X/f, Y/f, Z/f)` from `(B, 3, X, Y, Z)` and labels `(B, 1, X, Y, Z)`."""
-        coords = F.avg_pool3d(coords, self.factor)
         cells = cells_of(anatomy.long(), self.factor)  # (B, f^3, X/f, Y/f, Z/f)
         bags = cells.movedim(1, -1)
-        labels = self.labels(bags.flatten(0, 3)).unflatten(0, bags.shape[:-1]).movedim(-1, 1)
-        return torch.cat([position_embedding(coords, self.num_frequencies), labels.to(coords.dtype)], dim=1)
+        table = self.labels.weight + self.labels.weight[self.coarse] * self.named
+        labels = F.embedding_bag(bags.flatten(0, 3), table, mode=self.labels.mode)
+        labels = labels.unflatten(0, bags.shape[:-1]).movedim(-1, 1).to(coords.dtype)
+        if self.num_frequencies is None:
+            return labels
+        coords = F.avg_pool3d(coords, self.factor)
+        return torch.cat([position_embedding(coords, self.num_frequencies), labels], dim=1)
 
 
 def cells_of(x: torch.Tensor, factor: int) -> torch.Tensor:

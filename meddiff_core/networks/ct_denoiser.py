@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from meddiff_core.conditions.regions import REGIONS
-from meddiff_core.conditions.vocabulary import NUM_LABELS
 from meddiff_core.networks.condition_stem import ConditionStem, cells_of
 from meddiff_core.networks.detail_stream import DetailStream
 
@@ -48,9 +47,8 @@ class CTDenoiser(nn.Module):
         num_res_blocks: residual blocks per level of the U-Net; 1 as in the paper.
         detail_convolutions: hidden convolutions of the full-resolution stream (compact).
         context_channels: full-resolution channels that the U-Net hands to that stream (compact).
-        num_labels: size of the anatomy vocabulary.
         label_channels: channels of the anatomy embedding; 8 as in the paper.
-        num_frequencies: L of eq. 6; 4 as in the paper.
+        num_frequencies: L of eq. 6; 4 as in the paper. 0 leaves the raw coordinates, None no position.
 
     Raises:
         ValueError: for an unknown preset, or an input whose sides the network cannot halve often enough.
@@ -62,9 +60,8 @@ class CTDenoiser(nn.Module):
         num_res_blocks: int = 1,
         detail_convolutions: int = 6,
         context_channels: int = 4,
-        num_labels: int = NUM_LABELS,
         label_channels: int = 8,
-        num_frequencies: int = 4,
+        num_frequencies: int | None = 4,
     ) -> None:
         super().__init__()
         if preset not in PRESETS:
@@ -73,7 +70,7 @@ class CTDenoiser(nn.Module):
         self.factor: int = options.pop("factor")
         detail_channels: int = options.pop("detail_channels")
         cell = self.factor**3
-        self.stem = ConditionStem(num_labels, label_channels, num_frequencies, self.factor)
+        self.stem = ConditionStem(label_channels, num_frequencies, self.factor)
         self.unet = DiffusionModelUNet(
             spatial_dims=3,
             in_channels=cell + self.stem.out_channels,

@@ -11,17 +11,22 @@ from torch import nn
 from meddiff_core.errors import InputError
 
 
-def load_weights(network: nn.Module, path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
+def load_weights(
+    network: nn.Module, path: str | Path | None, device: torch.device | str = "cpu"
+) -> nn.Module:
     """Load a state dict into `network`, move it to `device` and set it to evaluation.
 
     Args:
         network: the network; the file's float16 values are widened to its float32.
-        path: a state dict saved by `torch.save`, loaded with `weights_only=True`: it cannot run code.
+        path: a state dict saved by `torch.save`, loaded with `weights_only=True`: it cannot run code. None
+            keeps the weights that the network has.
         device: where the network should lie.
 
     Raises:
         InputError: if the file is missing, damaged, or from another network.
     """
+    if path is None:
+        return network.to(device)
     path = Path(path)
     if not path.is_file():
         raise InputError(
