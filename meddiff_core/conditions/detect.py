@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from meddiff_core.conditions.body import block_mean, body_mask
-from meddiff_core.conditions.vocabulary import BODY, LABEL_REGIONS, NUM_LABELS
+from meddiff_core.conditions.vocabulary import BODY, COARSE_OF, LABEL_REGIONS, NUM_LABELS, label_id
 
 # Substrings of BodyPartExamined (DICOM PS3.16, annex L, and what scanners write).
 _BODY_PARTS = {
@@ -29,6 +29,8 @@ _LUNG_SHARE = 0.06
 _BONE_HU = 250.0
 _SKULL_SHARE = 0.2
 _NECK_CM2 = 250.0
+
+_ORGANS_SAY = "Most slices of the anatomy map hold more of this region's organs than of others."
 
 
 def detect_region(
@@ -55,14 +57,46 @@ def detect_region(
     if anatomy is not None:
         region = _from_labels(_canonical(anatomy, affine))
         if region:
-            return region, "Most slices of the anatomy map hold more of this region's organs than of others."
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    order = nib.io_orientation(affine)[:, 0].argsort()
-    return _from_hu(_canonical(hu, affine), spacing[order])
+            return region, _ORGANS_SAY
+    return _from_hu(_canonical(hu, affine), _canonical_spacing(affine))
+
+
+def detect_region_of_labels(anatomy: np.ndarray, affine: np.ndarray) -> tuple[str, str]:
+    """Region of an anatomy map without its scan: by the named organs, else by the coarse classes.
+
+    Args:
+        anatomy: labels of the vocabulary `(X, Y, Z)`, in any orientation.
+        affine: `(4, 4)` voxel to world (RAS, mm).
+
+    Returns:
+        Region name, and the reason as one sentence. `unknown` where there is no body.
+    """
+    affine = np.asarray(affine, dtype=float)
+    anatomy = _canonical(anatomy, affine).astype(np.uint8)
+    region = _from_labels(anatomy)
+    if region:
+        return region, _ORGANS_SAY
+    coarse, factors, grid_mm = COARSE_OF[anatomy], *_grid(_canonical_spacing(affine))
+    body = block_mean(coarse > 0, factors) > 0.5
+    lung, bone, gas = (
+        block_mean(coarse == label_id(name), factors) > 0.5 for name in ("lung", "bone", "airway_gas")
+    )
+    return _from_masks(body, lung, bone, gas, grid_mm)
 
 
 def _canonical(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return nib.apply_orientation(np.asarray(volume), nib.io_orientation(affine))
+
+
+def _canonical_spacing(affine: np.ndarray) -> np.ndarray:
+    """Voxel size in mm along the axes of a volume from `_canonical`."""
+    return np.sqrt((affine[:3, :3] ** 2).sum(axis=0))[nib.io_orientation(affine)[:, 0].argsort()]
+
+
+def _grid(spacing: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Voxels per block of the coarse grid along each axis, and the size of a block in mm."""
+    factors = [int(max(1, _GRID_MM // step)) for step in spacing]
+    return factors, [step * factor for step, factor in zip(spacing, factors, strict=True)]
 
 
 def _body_part(header: Mapping | None) -> str:
@@ -98,32 +132,40 @@ def _from_labels(anatomy: np.ndarray) -> str | None:
 
 
 def _from_hu(hu: np.ndarray, spacing: Sequence[float]) -> tuple[str, str]:
-    factors = [int(max(1, _GRID_MM // step)) for step in spacing]
-    grid_mm = [step * factor for step, factor in zip(spacing, factors, strict=True)]
+    factors, grid_mm = _grid(spacing)
     hu = block_mean(hu, factors)
     body = body_mask(hu, grid_mm)
-    if not body.any():
-        return "unknown", "Nothing in the scan is denser than air."
     # Means over this much tissue leave little even of low-dose noise.
     hu = ndimage.gaussian_filter(hu, [_SMOOTH_MM / step for step in grid_mm])
+    lung = body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])
+    return _from_masks(body, lung, hu > _BONE_HU, hu < _LUNG_HU[1], grid_mm)
+
+
+def _from_masks(
+    body: np.ndarray, lung: np.ndarray, bone: np.ndarray, gas: np.ndarray, grid_mm: Sequence[float]
+) -> tuple[str, str]:
+    if not body.any():
+        return "unknown", "There is no body to be seen."
     # The median slice: an abdomen often holds the lung bases, but only in its uppermost slices.
-    in_lung = (body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])).sum(axis=(0, 1))
-    lung = np.median(in_lung / np.maximum(1, body.sum(axis=(0, 1))))
-    skull = max(_enclosed_by_bone(hu[:, :, k] > _BONE_HU, body[:, :, k]) for k in range(hu.shape[2]))
+    lung_share = np.median(lung.sum(axis=(0, 1)) / np.maximum(1, body.sum(axis=(0, 1))))
+    skull = max(_enclosed_by_bone(bone[:, :, k], body[:, :, k]) for k in range(body.shape[2]))
     area = np.median(body.sum(axis=(0, 1))) * grid_mm[0] * grid_mm[1] / 100.0
     # Three voxels deep: folds of skin and gaps at the border of a crop are no airway.
     deep = ndimage.binary_erosion(body, np.ones((3, 3, 1)), iterations=3)
-    airway = np.mean((deep & (hu < _LUNG_HU[1])).any(axis=(0, 1)))
+    airway = np.mean((deep & gas).any(axis=(0, 1)))
     if skull > _SKULL_SHARE:
         return "head_neck", f"A ring of bone encloses {skull:.0%} of a slice, as the skull does."
-    if area < _NECK_CM2 and airway > 0.5 and lung < _LUNG_SHARE:
+    if area < _NECK_CM2 and airway > 0.5 and lung_share < _LUNG_SHARE:
         return (
             "head_neck",
             f"The cross-section is small ({area:.0f} cm2) and holds an airway, as a neck does.",
         )
-    if lung > _LUNG_SHARE:
-        return "chest", f"Lung fills {lung:.0%} of the body in the median slice."
-    return "abdomen", f"Lung fills only {lung:.0%} of the body in the median slice and there is no skull."
+    if lung_share > _LUNG_SHARE:
+        return "chest", f"Lung fills {lung_share:.0%} of the body in the median slice."
+    return (
+        "abdomen",
+        f"Lung fills only {lung_share:.0%} of the body in the median slice and there is no skull.",
+    )
 
 
 def _enclosed_by_bone(bone: np.ndarray, body: np.ndarray) -> float:

@@ -50,6 +50,10 @@ REGIONS: tuple[str, ...] = tuple(_WINDOWS)
 """Region names; the position in this tuple is the class id, 0 is the null class."""
 
 
+WIDEST = "chest"
+"""The region whose window holds the others: air and lung as well as most of bone."""
+
+
 def check_region(region: str) -> str:
     """Return `region` if it is one of `REGIONS`; raise `InputError` otherwise."""
     if region not in _WINDOWS:

@@ -24,24 +24,29 @@ class ScanDataset(Dataset):
     What a user gave wrongly does not raise here but becomes an item that `ScanEvaluator` reports.
 
     Args:
-        data: what `list_scans` expands (a file, a folder, a DICOM folder, a list of those), or ready items.
+        data: what `list_scans` expands (a file, a folder, a DICOM folder, a list of those), ready items, or a
+            function that returns those, such as `anatomy_items` with its options.
         transform: the preprocessing.
         anatomy: label maps beside `data`, see `list_scans`.
         lesion: lesion masks beside `data`, see `list_scans`.
+        organ: organ masks beside `data`, see `list_scans`.
     """
 
     def __init__(
         self,
-        data: str | Path | Sequence[str | Path] | Sequence[dict],
+        data: str | Path | Sequence[str | Path] | Sequence[dict] | Callable[[], list[dict]],
         transform: Sequence[Callable] | Callable | None = None,
         anatomy: str | Path | None = None,
         lesion: str | Path | None = None,
+        organ: str | Path | None = None,
     ) -> None:
-        if isinstance(data, str | Path) or not data or not isinstance(data[0], dict):
-            try:
-                data = list_scans(data, anatomy, lesion)
-            except USER_ERRORS as error:
-                data = [{"image": str(data), FAILED: str(error)}]
+        try:
+            if callable(data):
+                data = data()
+            elif isinstance(data, str | Path) or not data or not isinstance(data[0], dict):
+                data = list_scans(data, anatomy, lesion, organ)
+        except USER_ERRORS as error:
+            data = [{"image": str(data), FAILED: str(error)}]
         super().__init__(data, transform)
 
     def _transform(self, index: int) -> dict:

@@ -26,7 +26,7 @@ class DenoisingInferer(VolumeInferer):
     """Denoises a whole volume.
 
     The measurement is taken as `x_t` at the timestep whose noise equals its own, and sampled from there. One
-    step gives the answer of least error, more steps give more texture.
+    step gives the answer of least error; more steps draw one possible image, at some cost in PSNR.
 
     Args:
         schedule: noise schedule, which knows what the network predicts.

@@ -53,7 +53,7 @@ class LoadCTd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             path = Path(d[key]).expanduser()
-            d[key] = _read_volume(path)
+            d[key] = read_volume(path)
             _check_hu(d[key], path)
         return d
 
@@ -64,7 +64,7 @@ class LoadLabelsd(MapTransform):
     The result is a float32 MetaTensor `(1, X, Y, Z)` of whole numbers. Absent or None: left out.
 
     Args:
-        keys: keys that hold paths, for example "anatomy" and "lesion".
+        keys: keys that hold paths, for example "anatomy".
         reference: key of the loaded image, default "image".
 
     Raises:
@@ -82,13 +82,32 @@ class LoadLabelsd(MapTransform):
                 del d[key]
                 continue
             path = Path(d[key]).expanduser()
-            d[key] = _read_volume(path)
+            d[key] = read_volume(path)
             _check_grid(d[key], d[self.reference], f"The {key} map {path}")
-            _check_labels(d[key], f"The {key} map {path}")
+            d[key] = self._checked(d[key], f"The {key} map {path}")
         return d
 
+    def _checked(self, labels: MetaTensor, name: str) -> MetaTensor:
+        check_labels(labels, name)
+        return labels
 
-def _read_volume(path: Path) -> MetaTensor:
+
+class LoadMasksd(LoadLabelsd):
+    """Load masks on the grid of an image that is loaded already: 1 where the file is above 0.
+
+    Args:
+        keys: keys that hold paths, for example "organ" and "lesion". Absent or None: left out.
+        reference: key of the loaded image, default "image".
+
+    Raises:
+        InputError: missing, damaged, or on another grid.
+    """
+
+    def _checked(self, labels: MetaTensor, name: str) -> MetaTensor:
+        return (labels > 0).to(torch.float32)
+
+
+def read_volume(path: Path) -> MetaTensor:
     """Read one 3-D volume, float32 `(1, X, Y, Z)`, whatever its numbers mean."""
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path.")
@@ -145,7 +164,8 @@ def _check_hu(image: MetaTensor, path: Path) -> None:
         )
 
 
-def _check_labels(labels: MetaTensor, name: str) -> None:
+def check_labels(labels: MetaTensor, name: str) -> None:
+    """Refuse numbers that are no label ids; `name` begins the sentence."""
     values = torch.unique(labels.as_tensor())
     allowed = (values >= 0) & (values < NUM_LABELS) & (values == values.round())
     if not allowed.all():

@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
-from meddiff_core.transforms.scans import scan_stem
+from meddiff_core.transforms.scans import result_name
 
 logger = logging.getLogger("meddiff")
 
@@ -25,8 +25,9 @@ _DESCRIPTION_LENGTH = 79
 class SaveCTd(MapTransform):
     """Write `<stem>_<postfix>.nii.gz` with the shape, affine and NIfTI form codes of the tensor's meta.
 
-    A volume that `Invertd` brought back to the input's grid is therefore written on exactly that grid. The
-    file appears whole or not at all. Not a `SaveImaged`: MONAI Label drops those from the postprocessing.
+    A volume that `Invertd` brought back to the input's grid is therefore written on exactly that grid. One of
+    several results has a number in its name, see `result_name`. The file appears whole or not at all. Not a
+    `SaveImaged`: MONAI Label drops those from the postprocessing.
 
     Args:
         keys: MetaTensors `(1, X, Y, Z)` whose meta holds `filename_or_obj`, default "pred".
@@ -54,8 +55,7 @@ class SaveCTd(MapTransform):
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
-            stem = scan_stem(d[key].meta["filename_or_obj"])
-            path = self.output_dir / f"{stem}_{self.postfix}.nii.gz"
+            path = self.output_dir / f"{result_name(d[key].meta, self.postfix)}.nii.gz"
             save_volume(d[key], path, self.dtype, f"MedDiff-FM {self.postfix}, research use only")
             logger.info("Wrote %s", path)
         return d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meddiff_core.errors import InputError
@@ -27,10 +27,22 @@ def scan_stem(path: PathLike) -> str:
     return path.name if path.is_dir() else path.name[: len(path.name) - len(volume_suffix(path))]
 
 
+def result_name(meta: Mapping, postfix: str) -> str:
+    """Name without suffix of the result for a scan: `<stem>_<postfix>`, numbered where there are several.
+
+    Args:
+        meta: metadata of the scan: `filename_or_obj`, and `number` where it is one of several results.
+        postfix: says what was done.
+    """
+    number = meta.get("number", "")
+    return f"{scan_stem(meta['filename_or_obj'])}_{postfix}" + (f"_{number}" if number else "")
+
+
 def list_scans(
     image: PathLike | Sequence[PathLike],
     anatomy: PathLike | None = None,
     lesion: PathLike | None = None,
+    organ: PathLike | None = None,
 ) -> list[dict[str, str]]:
     """Expand what a user gives as `image` into items for a data set.
 
@@ -39,9 +51,11 @@ def list_scans(
             sub-folders with DICOM series; or a list of those.
         anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
         lesion: the same for lesion masks.
+        organ: the same for organ masks.
 
     Returns:
-        items `{"image": path}`, with "anatomy" and "lesion" where given, in the order of the list or by name.
+        items `{"image": path}`, with "anatomy", "lesion" and "organ" where given, in the order of the list
+        or by name.
 
     Raises:
         InputError: something is missing, a folder holds no scan, or two scans would write the same result.
@@ -56,7 +70,7 @@ def list_scans(
         if other is not path:
             raise InputError(f"{other} and {path} would write results of the same name: rename one of them.")
     items = [{"image": str(path)} for path in paths]
-    for name, folder in (("anatomy", anatomy), ("lesion", lesion)):
+    for name, folder in (("anatomy", anatomy), ("lesion", lesion), ("organ", organ)):
         for item in items if folder else ():
             item[name] = str(_companion(name, Path(folder).expanduser(), item["image"], len(items)))
     return items

@@ -5,7 +5,7 @@ import torch
 
 from meddiff_core.conditions.vocabulary import NUM_LABELS
 from meddiff_core.errors import InputError
-from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
+from meddiff_core.transforms.load import LoadCTd, LoadLabelsd, LoadMasksd
 
 
 def load(path):
@@ -166,3 +166,11 @@ class TestLabels:
         path = save_nifti(tmp_path / "map.nii.gz", np.full(hu.shape, value, np.float32), affine)
         with pytest.raises(InputError, match="whole numbers from 0"):
             self.load({"image": image, "anatomy": path})
+
+    def test_a_mask_may_hold_255(self, tmp_path, hu, affine, image, save_nifti):
+        mask = np.zeros(hu.shape, np.uint8)
+        mask[2:5] = 255
+        path = save_nifti(tmp_path / "mask.nii.gz", mask, affine)
+        loaded = LoadMasksd("organ")({"image": self.load({"image": image})["image"], "organ": path})["organ"]
+        assert np.array_equal(loaded.numpy()[0], (mask > 0).astype(np.float32))
+        np.testing.assert_allclose(loaded.affine, affine, atol=1e-6)

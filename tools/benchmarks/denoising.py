@@ -14,6 +14,7 @@ from benchmarks.scans import Scan
 from tqdm import tqdm
 
 from meddiff_core.errors import InputError
+from meddiff_core.files import whole_file
 from meddiff_core.metrics.image_quality import psnr, ssim
 
 # What must agree before a result of an earlier run stands for a new measurement.
@@ -96,8 +97,10 @@ def run(
         }
         earlier = [old for old in known if all(old[key] == row[key] for key in _IDENTITY)]
         rows.append(earlier[0] if earlier and method in PEERS else row | measure(method, case))
-        (output_dir / "denoising.json").write_text(json.dumps(rows, indent=1))
-        (output_dir / "denoising.md").write_text(table(rows))
+        with whole_file(output_dir / "denoising.json") as draft:
+            draft.write_text(json.dumps(rows, indent=1))
+        with whole_file(output_dir / "denoising.md") as draft:
+            draft.write_text(table(rows))
     return rows
 
 

@@ -13,7 +13,7 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_window
-from meddiff_core.transforms.windowing import restore_outside_window
+from meddiff_core.conditions.window_edge import restore_outside_window
 
 _BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "ct_denoising"
 

@@ -1,0 +1,122 @@
+"""Anatomy maps as the input of synthesis: one of the user's, or that of a phantom."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from meddiff_core.conditions.detect import detect_region_of_labels
+from meddiff_core.conditions.regions import check_region
+from meddiff_core.conditions.vocabulary import BODY
+from meddiff_core.errors import InputError
+from meddiff_core.phantoms import make_phantom
+from meddiff_core.transforms.load import check_labels, read_volume
+from meddiff_core.transforms.scans import PathLike, list_scans
+
+logger = logging.getLogger("meddiff")
+
+# Life-size at this spacing, see `make_phantom`.
+_PHANTOM_SPACING = (2.0, 2.0, 3.0)
+_PHANTOM_SHAPES = {"head_neck": (128, 128, 96), "chest": (160, 160, 96), "abdomen": (160, 160, 96)}
+
+
+def anatomy_items(
+    anatomy: PathLike | Sequence[PathLike] | None = None, region: str = "auto", samples: int = 1
+) -> list[dict[str, object]]:
+    """Items for `LoadAnatomyd`: every map as often as volumes are to be made from it.
+
+    Args:
+        anatomy: a label map, a folder of them, or a list of those; None takes the map of a phantom.
+        region: of that phantom; `auto` and `unknown` give an abdomen.
+        samples: volumes per map.
+
+    Returns:
+        items `{"image": path, "sample": 0, 1, ..., "number": name of the sample}`, the number empty where
+        there is one sample only; an item of a phantom has its region under "phantom".
+
+    Raises:
+        InputError: something is missing, the region is unknown, or there are no samples.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise InputError(f"samples is {samples!r}: use a whole number of at least 1.")
+    if anatomy is None:
+        shown = "abdomen" if region in ("auto", "unknown") else check_region(region)
+        maps = [{"image": f"phantom_{shown}", "phantom": shown}]
+    else:
+        maps = list_scans(anatomy)
+    numbers = range(1, samples + 1) if samples > 1 else [""]
+    return [
+        {**item, "sample": sample, "number": str(number)}
+        for item in maps
+        for sample, number in enumerate(numbers)
+    ]
+
+
+class LoadAnatomyd(MapTransform):
+    """Load an anatomy map from NIfTI, NRRD or MHA, or make a phantom's.
+
+    The result is a float32 MetaTensor `(1, X, Y, Z)` of vocabulary ids with the metadata of `LoadCTd`, the
+    `region`, and the item's `sample` and `number`, see `anatomy_items`.
+
+    Args:
+        keys: keys that hold paths, default "image".
+        region: name of a region; `auto` takes the item's own, or derives it from the labels and says so.
+        region_key: where an item of a data list holds its region.
+
+    Raises:
+        InputError: missing, damaged, not 3-D, too thin, empty, or values that are no label ids.
+    """
+
+    def __init__(
+        self, keys: KeysCollection = "image", region: str = "auto", region_key: str = "region"
+    ) -> None:
+        super().__init__(keys)
+        self.region = region if region == "auto" else check_region(region)
+        self.region_key = region_key
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            labels = _phantom_labels(d) if "phantom" in d else _read_labels(Path(d[key]).expanduser())
+            region = self.region if self.region != "auto" else d.get(self.region_key)
+            labels.meta["region"] = str(region or _detect(labels))
+            labels.meta |= {"sample": int(d.get("sample", 0)), "number": str(d.get("number", ""))}
+            d[key] = labels
+        return d
+
+
+def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
+    region = str(item["phantom"])
+    phantom = make_phantom(region, _PHANTOM_SHAPES[region], _PHANTOM_SPACING)
+    logger.info("No anatomy map is given: that of the %s phantom is used.", region)
+    meta = {"filename_or_obj": str(item["image"]), "spatial_shape": np.array(phantom.anatomy.shape)}
+    return MetaTensor(torch.from_numpy(phantom.anatomy)[None].float(), affine=phantom.affine, meta=meta)
+
+
+def _read_labels(path: Path) -> MetaTensor:
+    labels = read_volume(path)
+    check_labels(labels, f"The anatomy map {path}")
+    highest = int(labels.max())
+    if highest == 0:
+        raise InputError(f"The anatomy map {path} is empty: give one with labels other than 0.")
+    if highest < BODY:
+        logger.warning(
+            "%s has no body outline (label %d): tissue without a name becomes air; merge a body mask into "
+            "the map, for example with tools/prepare_data.py.",
+            path,
+            BODY,
+        )
+    return labels
+
+
+def _detect(labels: MetaTensor) -> str:
+    region, reason = detect_region_of_labels(labels.numpy()[0], labels.affine.numpy())
+    logger.info("Region: %s. %s", region, reason)
+    return region
