@@ -1,0 +1,152 @@
+"""The metrics of CT synthesis after an evaluation, as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+
+from meddiff_core.conditions.coarse import coarse_labels
+from meddiff_core.files import whole_file
+from meddiff_core.metrics.anatomy_dice import Segmenter, anatomy_dice, segmenter_name
+from meddiff_core.metrics.feature_distance import feature_distance
+from meddiff_core.metrics.features import FeatureExtractor
+from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW, hu_by_class, hu_by_organ
+from meddiff_core.metrics.ms_ssim import ms_ssim, ms_ssim_levels
+from meddiff_core.metrics.seams import seam_index, window_grid
+from meddiff_core.reports.synthesis_tables import synthesis_markdown
+from meddiff_core.transforms.scans import scan_stem
+
+
+class SynthesisReport:
+    """Writes `synthesis.json` and `synthesis.md`, and puts the means into `engine.state.metrics`.
+
+    Per volume: MS-SSIM, HU per coarse class and per organ, Dice of the anatomy and seam index, the last two
+    of the real CT as well; `hu_error` is the mean absolute difference of the classes. Over all volumes
+    together: FID and MMD of the features of their blocks. All in HU clipped to the widest window. List it
+    before a `MetricsSaver`.
+
+    Args:
+        output_dir: folder of the two files.
+        extractor: makes the features, see `feature_extractor`.
+        roi_size: window of the inferer in voxels.
+        overlap: overlap of the inferer's windows.
+        segment: finds the anatomy in a CT, see `anatomy_dice`.
+        pred_key: generated CT in HU, `(1, X, Y, Z)` in RAS.
+        label_key: the real CT in HU on the same grid, a MetaTensor; the volume is named after its file.
+        anatomy_key: the map that the CT was generated from.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        extractor: FeatureExtractor,
+        roi_size: Sequence[int] | int,
+        overlap: float,
+        segment: Segmenter = coarse_labels,
+        pred_key: str = "pred",
+        label_key: str = "label",
+        anatomy_key: str = "anatomy",
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.extractor = extractor
+        self.roi_size = roi_size
+        self.overlap = overlap
+        self.segment = segment
+        self.keys = (pred_key, label_key, anatomy_key)
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator whose batch and output are lists of dictionaries, as MONAI's."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
+
+    def _start(self) -> None:
+        self.volumes: list[dict] = []
+        self.features: dict[str, list[torch.Tensor]] = {"generated": [], "real": []}
+
+    def _measure(self, engine: Engine) -> None:
+        for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
+            # What is neither input, label nor prediction stays in the batch.
+            pred, label, anatomy = ({**batch, **output}[key] for key in self.keys)
+            window = (WIDEST_WINDOW.lower, WIDEST_WINDOW.upper)
+            generated, real = (np.asarray(hu[0].cpu()).clip(*window) for hu in (pred, label))
+            labels = np.rint(np.asarray(anatomy[0].cpu())).astype(np.uint8)
+            name, spacing = scan_stem(label.meta["filename_or_obj"]), label.pixdim.tolist()
+            self.volumes.append({"volume": name} | self._metrics(generated, real, labels, spacing))
+            self.features["generated"].append(self.extractor(generated))
+            self.features["real"].append(self.extractor(real))
+
+    def _metrics(
+        self, generated: np.ndarray, real: np.ndarray, anatomy: np.ndarray, spacing: Sequence[float]
+    ) -> dict:
+        windows = window_grid(real.shape, self.roi_size, self.overlap)
+        pair = {"generated": generated, "real": real}
+        hu = hu_by_class(generated, real, anatomy)
+        differences = [abs(mean["difference"]) for mean in hu.values()]
+        return {
+            "ms_ssim": ms_ssim(generated, real),
+            "ms_ssim_levels": ms_ssim_levels(real.shape),
+            "seam_index": {name: seam_index(hu, windows, anatomy > 0) for name, hu in pair.items()},
+            "hu_error": float(np.mean(differences)) if differences else float("nan"),
+            "hu_by_class": hu,
+            "hu_by_organ": hu_by_organ(generated, real, anatomy),
+            "dice": {name: anatomy_dice(hu, anatomy, spacing, self.segment) for name, hu in pair.items()},
+        }
+
+    def _write(self, engine: Engine) -> None:
+        if not self.volumes:  # every scan failed; the evaluator says why
+            return
+        distance = feature_distance(*(torch.cat(vectors) for vectors in self.features.values()))
+        means = {"fid": distance["fid"], "mmd": distance["mmd"]} | _means([_flat(v) for v in self.volumes])
+        engine.state.metrics.update(means)
+        result = {
+            "data": "synthetic CT, each beside the real CT whose anatomy map it was generated from",
+            "count": len(self.volumes),
+            "features": self.extractor.name,
+            "feature_vectors": distance["vectors"],
+            "segmenter": segmenter_name(self.segment),
+            "mean": means,
+            "volumes": self.volumes,
+        }
+        with whole_file(self.output_dir / "synthesis.json") as draft:
+            draft.write_text(json.dumps(_plain(result), indent=1))
+        with whole_file(self.output_dir / "synthesis.md") as draft:
+            draft.write_text(synthesis_markdown(result))
+
+
+def _flat(volume: Mapping) -> dict[str, float]:
+    """One volume's numbers by the names that they have in `engine.state.metrics`."""
+    dice = volume["dice"]
+    return {
+        "ms_ssim": volume["ms_ssim"],
+        "seam_index": volume["seam_index"]["generated"],
+        "seam_index_real": volume["seam_index"]["real"],
+        "hu_error": volume["hu_error"],
+        **{f"hu_error_{name}": abs(mean["difference"]) for name, mean in volume["hu_by_class"].items()},
+        **{f"dice_{name}": value for name, value in dice["generated"].items()},
+        **{f"dice_{name}_real": value for name, value in dice["real"].items()},
+    }
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each number over the volumes that have it; a number that none has is left out."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        for key, value in row.items():
+            if not np.isnan(value):
+                values.setdefault(key, []).append(value)
+    return {key: float(np.mean(known)) for key, known in values.items()}
+
+
+def _plain(value: object) -> object:
+    """JSON has no nan."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return None if value != value else value
