@@ -22,9 +22,11 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
 
     Args:
         schedule: noise schedule; it also knows what the network predicts.
-        low_noise_share: share of the timesteps drawn from `low_noise_range`, the rest from all of them.
-            Denoising starts in that range, and a uniform draw would spend nine steps in ten elsewhere.
+        low_noise_share: share of the timesteps drawn from `low_noise_range`. Denoising starts in that range.
+        high_noise_share: share drawn from `high_noise_range`, where the conditions are learned: at less noise
+            the image itself tells what they would. The rest is drawn from all timesteps.
         low_noise_range: first and last timestep of that range.
+        high_noise_range: first and last timestep of that range.
         drop_region: how often the region becomes the null class; 0.1.
         drop_anatomy: how often the anatomy becomes the null label; 0.1 as in the paper.
         drop_anatomy_low_noise: the same for timesteps within `low_noise_range`.
@@ -33,8 +35,10 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
     def __init__(
         self,
         schedule: NoiseSchedule,
-        low_noise_share: float = 0.4,
+        low_noise_share: float = 0.3,
+        high_noise_share: float = 0.4,
         low_noise_range: Sequence[int] = (10, 250),
+        high_noise_range: Sequence[int] = (600, 999),
         drop_region: float = 0.1,
         drop_anatomy: float = 0.1,
         drop_anatomy_low_noise: float = 0.6,
@@ -42,17 +46,24 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         super().__init__(num_train_timesteps=schedule.num_train_timesteps)
         self.schedule = schedule
         self.low_noise_share = low_noise_share
+        self.high_noise_share = high_noise_share
         self.low_noise_range = tuple(low_noise_range)
+        self.high_noise_range = tuple(high_noise_range)
         self.drop_region = drop_region
         self.drop_anatomy = drop_anatomy
         self.drop_anatomy_low_noise = drop_anatomy_low_noise
 
     def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
-        """Timesteps `(B,)`: a mixture of all of them and the low-noise range."""
+        """Timesteps `(B,)`: a mixture of the low-noise range, the high-noise range, and all of them."""
         n, device = images.shape[0], images.device
-        anywhere = torch.randint(0, self.num_train_timesteps, (n,), device=device)
-        low = torch.randint(self.low_noise_range[0], self.low_noise_range[1] + 1, (n,), device=device)
-        return torch.where(torch.rand(n, device=device) < self.low_noise_share, low, anywhere)
+        t = torch.randint(0, self.num_train_timesteps, (n,), device=device)
+        low, high = (
+            torch.randint(first, last + 1, (n,), device=device)
+            for first, last in (self.low_noise_range, self.high_noise_range)
+        )
+        draw = torch.rand(n, device=device)
+        t = torch.where(draw < self.low_noise_share, low, t)
+        return torch.where(draw > 1 - self.high_noise_share, high, t)
 
     def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """What the network should predict: v or eps, as the schedule says."""

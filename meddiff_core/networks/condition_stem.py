@@ -11,11 +11,11 @@ from meddiff_core.conditions.vocabulary import COARSE_OF, NUM_LABELS
 
 
 class ConditionStem(nn.Module):
-    """Position embedding and a learned embedding of the anatomy label, at the context's resolution.
+    """Position embedding and a learned embedding of the anatomy label.
 
     The label embedding is the same function as a 1x1x1 convolution of the one-hot map, at a fraction of its
-    memory. At half resolution a cell holds the mean embedding of its eight labels, which keeps partial
-    volumes that a nearest-neighbour label would lose.
+    memory. A cell of the context holds the mean of its labels' embeddings; the single voxel's is for the
+    detail stream, because a boundary that the context knows to a cell alone comes out blurred.
 
     A named structure is its coarse class plus a difference that starts at zero. Trained on coarse maps alone,
     the network therefore takes a TotalSegmentator map as the coarse map that follows from it.
@@ -31,7 +31,7 @@ class ConditionStem(nn.Module):
         super().__init__()
         self.factor = factor
         self.num_frequencies = num_frequencies
-        self.labels = nn.EmbeddingBag(NUM_LABELS, label_channels, mode="mean")
+        self.labels = nn.Embedding(NUM_LABELS, label_channels)
         coarse = torch.tensor(COARSE_OF).long()
         self.register_buffer("coarse", coarse, persistent=False)
         self.register_buffer("named", (coarse != torch.arange(NUM_LABELS))[:, None], persistent=False)
@@ -40,13 +40,14 @@ class ConditionStem(nn.Module):
         position_channels = 0 if num_frequencies is None else 3 + 6 * num_frequencies
         self.out_channels = label_channels + position_channels
 
-    def forward(self, coords: torch.Tensor, anatomy: torch.Tensor) -> torch.Tensor:
-        """Features `(B, out_channels, X/f, Y/f, Z/f)` from `(B, 3, X, Y, Z)` and labels `(B, 1, X, Y, Z)`."""
-        cells = cells_of(anatomy.long(), self.factor)  # (B, f^3, X/f, Y/f, Z/f)
-        bags = cells.movedim(1, -1)
+    def embed(self, anatomy: torch.Tensor) -> torch.Tensor:
+        """Label embeddings `(B, label_channels, X, Y, Z)` of labels `(B, 1, X, Y, Z)`."""
         table = self.labels.weight + self.labels.weight[self.coarse] * self.named
-        labels = F.embedding_bag(bags.flatten(0, 3), table, mode=self.labels.mode)
-        labels = labels.unflatten(0, bags.shape[:-1]).movedim(-1, 1).to(coords.dtype)
+        return F.embedding(anatomy[:, 0].long(), table).movedim(-1, 1)
+
+    def forward(self, coords: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Features `(B, out_channels, X/f, Y/f, Z/f)` from `(B, 3, X, Y, Z)` and embedded labels."""
+        labels = F.avg_pool3d(labels, self.factor)
         if self.num_frequencies is None:
             return labels
         coords = F.avg_pool3d(coords, self.factor)

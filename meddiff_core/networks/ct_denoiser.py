@@ -82,7 +82,7 @@ class CTDenoiser(nn.Module):
         )
         width = options["channels"][0]
         self.detail = (
-            DetailStream(detail_channels, detail_convolutions, context_channels, 4 * width)
+            DetailStream(detail_channels, detail_convolutions, context_channels, label_channels, 4 * width)
             if detail_channels
             else None
         )
@@ -110,17 +110,19 @@ class CTDenoiser(nn.Module):
         zeros = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
         timesteps = zeros if timesteps is None else timesteps
         class_labels = zeros if class_labels is None else class_labels
-        noisy, features = x[:, :1], self.context_input(x)
-        output = self.unet(features, timesteps, class_labels=class_labels)
+        labels = self.stem.embed(x[:, 4:5])
+        output = self.unet(self._features(x, labels), timesteps, class_labels=class_labels)
         if self.detail is None:
             return output
         context = pixelshuffle(output, 3, self.factor)
-        return self.detail(noisy, context, self.embedding(timesteps, class_labels))
+        return self.detail(x[:, :1], context, labels, self.embedding(timesteps, class_labels))
 
     def context_input(self, x: torch.Tensor) -> torch.Tensor:
         """What the U-Net (and a ControlNet beside it) sees: cells of the image, position, anatomy."""
-        noisy, coords, anatomy = x[:, :1], x[:, 1:4], x[:, 4:5]
-        return torch.cat([cells_of(noisy, self.factor), self.stem(coords, anatomy)], dim=1)
+        return self._features(x, self.stem.embed(x[:, 4:5]))
+
+    def _features(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.cat([cells_of(x[:, :1], self.factor), self.stem(x[:, 1:4], labels)], dim=1)
 
     def embedding(self, timesteps: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
         """The U-Net's own embedding of time and region, activated, `(B, E)`; the detail stream shares it."""

@@ -16,14 +16,16 @@ class DetailStream(nn.Module):
 
     A context network at half resolution cannot pass the noise of each voxel, which is most of what eps or v
     hold at small t; this stream can. It has no normalisation, so that a voxel's value does not depend on what
-    else lies in its window. The context joins it halfway.
+    else lies in its window. The context and the anatomy join it halfway. The anatomy also reaches the output
+    directly, weighted by time and region: near pure noise the best answer is the mean HU of the label, and
+    without that path the network takes thousands of steps to find it.
 
     Args:
         channels: width; 16 fills one AVX-512 register and costs 14 kFLOP per voxel and convolution.
         num_convolutions: hidden convolutions; half of them see the image alone, half also the context.
         context_channels: channels of the context at full resolution.
+        label_channels: channels of the embedded anatomy.
         embedding_channels: size of the time and region embedding.
-        out_channels: channels of the prediction.
     """
 
     def __init__(
@@ -31,29 +33,46 @@ class DetailStream(nn.Module):
         channels: int,
         num_convolutions: int,
         context_channels: int,
+        label_channels: int,
         embedding_channels: int,
-        out_channels: int = 1,
     ) -> None:
         super().__init__()
         self.first_half = num_convolutions // 2
         self.conv_in = _convolution(1, channels)
         self.convolutions = nn.ModuleList(_convolution(channels, channels) for _ in range(num_convolutions))
-        self.join = nn.Conv3d(context_channels, channels, kernel_size=1)
+        self.join = nn.Conv3d(context_channels + label_channels, channels, kernel_size=1)
         self.modulations = nn.ModuleList(
             nn.Linear(embedding_channels, 2 * channels) for _ in range(num_convolutions)
         )
+        self.join_modulation = nn.Linear(embedding_channels, 2 * channels)
+        self.label_weights = nn.Linear(embedding_channels, label_channels)
         self.activation = nn.SiLU()
-        self.conv_out = _convolution(channels, out_channels)
-        for modulation in self.modulations:  # start as the identity
-            nn.init.zeros_(modulation.weight)
-            nn.init.zeros_(modulation.bias)
+        self.conv_out = _convolution(channels, 1)
+        for linear in (*self.modulations, self.join_modulation, self.label_weights):
+            nn.init.zeros_(linear.weight)  # start as the identity, and without a direct path
+            nn.init.zeros_(linear.bias)
 
-    def forward(self, noisy: torch.Tensor, context: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        """Predict from `noisy` `(B, 1, X, Y, Z)`, `context` `(B, C, X, Y, Z)` and `embedding` `(B, E)`."""
+    def forward(
+        self, noisy: torch.Tensor, context: torch.Tensor, labels: torch.Tensor, embedding: torch.Tensor
+    ) -> torch.Tensor:
+        """Predict `(B, 1, X, Y, Z)`.
+
+        Args:
+            noisy: `(B, 1, X, Y, Z)`.
+            context: `(B, context_channels, X, Y, Z)`.
+            labels: embedded anatomy `(B, label_channels, X, Y, Z)`.
+            embedding: of time and region `(B, embedding_channels)`.
+        """
         h = self.conv_in(noisy)
         for i, (convolution, modulation) in enumerate(zip(self.convolutions, self.modulations, strict=True)):
             if i == self.first_half:
-                h = h + self.join(context)
-            scale, shift = modulation(embedding)[:, :, None, None, None].chunk(2, dim=1)
-            h = h + convolution(self.activation(torch.addcmul(shift, h, 1 + scale)))
-        return self.conv_out(self.activation(h))
+                joined = self.join(torch.cat([context, labels.to(context.dtype)], dim=1))
+                h = h + _modulated(joined, self.join_modulation(embedding))
+            h = h + convolution(self.activation(_modulated(h, modulation(embedding))))
+        weights = self.label_weights(embedding)[:, :, None, None, None]
+        return self.conv_out(self.activation(h)) + (labels * weights).sum(dim=1, keepdim=True)
+
+
+def _modulated(x: torch.Tensor, scale_and_shift: torch.Tensor) -> torch.Tensor:
+    scale, shift = scale_and_shift[:, :, None, None, None].chunk(2, dim=1)
+    return torch.addcmul(shift, x, 1 + scale)

@@ -31,9 +31,8 @@ def _seed():
 @pytest.mark.parametrize("prediction_type", PREDICTION_TYPES)
 def test_inputs_and_target_belong_together(prediction_type):
     schedule, data = NoiseSchedule(prediction_type=prediction_type), batch()
-    inputs, target, args, kwargs = FoundationPrepareBatch(schedule, drop_region=0, drop_anatomy=0)(
-        data, "cpu"
-    )
+    kept = {"drop_region": 0, "drop_anatomy": 0, "drop_anatomy_low_noise": 0}
+    inputs, target, args, kwargs = FoundationPrepareBatch(schedule, **kept)(data, "cpu")
     assert inputs.shape == (6, 5, *SHAPE) and inputs.dtype == torch.float32
     assert target.shape == (6, 1, *SHAPE)
     assert args == () and set(kwargs) == {"timesteps", "class_labels"}
@@ -49,7 +48,9 @@ def test_inputs_and_target_belong_together(prediction_type):
 
 
 def test_conditions_are_dropped_each_on_its_own_and_as_often_as_asked():
-    prepare = FoundationPrepareBatch(NoiseSchedule(), drop_region=0.1, drop_anatomy=0.5)
+    prepare = FoundationPrepareBatch(
+        NoiseSchedule(), drop_region=0.1, drop_anatomy=0.5, drop_anatomy_low_noise=0.5
+    )
     inputs, _, _, kwargs = prepare(batch(4000, "chest"))
     no_region = kwargs["class_labels"] == 0
     no_anatomy = (inputs[:, 4:] == 0).flatten(1).all(dim=1)
@@ -59,17 +60,28 @@ def test_conditions_are_dropped_each_on_its_own_and_as_often_as_asked():
     assert float((no_region & no_anatomy).float().mean()) == pytest.approx(0.05, abs=0.015)
 
 
+def test_anatomy_is_dropped_more_often_at_low_noise():
+    prepare = FoundationPrepareBatch(
+        NoiseSchedule(), 0.5, 0.0, (10, 250), drop_anatomy=0.0, drop_anatomy_low_noise=1.0
+    )
+    inputs, _, _, kwargs = prepare(batch(200, "chest"))
+    low = (kwargs["timesteps"] >= 10) & (kwargs["timesteps"] <= 250)
+    assert torch.equal(low, (inputs[:, 4:] == 0).flatten(1).all(dim=1)) and low.any() and not low.all()
+
+
 def test_timesteps_are_a_mixture():
     images = torch.zeros(20000, 1, 1, 1, 1)
-    t = FoundationPrepareBatch(NoiseSchedule(), 0.65, (10, 250)).get_timesteps(images)
-    inside = ((t >= 10) & (t <= 250)).float().mean()
-    assert float(inside) == pytest.approx(0.65 + 0.35 * 241 / 1000, abs=0.02)
+    t = FoundationPrepareBatch(NoiseSchedule(), 0.3, 0.4, (10, 250), (600, 999)).get_timesteps(images)
+    low, high = ((t >= 10) & (t <= 250)).float().mean(), (t >= 600).float().mean()
+    assert float(low) == pytest.approx(0.3 + 0.3 * 241 / 1000, abs=0.02)
+    assert float(high) == pytest.approx(0.4 + 0.3 * 400 / 1000, abs=0.02)
     assert int(t.min()) < 10 and int(t.max()) > 980
     assert int(t.min()) >= 0 and int(t.max()) <= 999
 
 
 def test_the_low_noise_range_includes_both_ends():
-    t = FoundationPrepareBatch(NoiseSchedule(), 1.0, (10, 12)).get_timesteps(torch.zeros(200, 1, 1, 1, 1))
+    prepare = FoundationPrepareBatch(NoiseSchedule(), 1.0, 0.0, (10, 12))
+    t = prepare.get_timesteps(torch.zeros(200, 1, 1, 1, 1))
     assert sorted(set(t.tolist())) == [10, 11, 12]
 
 
@@ -81,7 +93,7 @@ def test_an_unknown_region_is_refused():
 def test_the_batch_is_not_changed():
     data = batch()
     before = {key: value.clone() for key, value in data.items() if key != "region"}
-    FoundationPrepareBatch(NoiseSchedule(), drop_anatomy=1.0)(data)
+    FoundationPrepareBatch(NoiseSchedule(), drop_anatomy=1.0, drop_anatomy_low_noise=1.0)(data)
     assert all(torch.equal(data[key], value) for key, value in before.items())
 
 
@@ -89,8 +101,10 @@ def test_validation_is_the_same_every_time():
     prepare, data = FixedNoisePrepareBatch(NoiseSchedule()), batch()
     inputs, target, _, kwargs = prepare(data)
     torch.manual_seed(1)
+    state = torch.get_rng_state()
     again, _, _, _ = prepare(data)
     assert torch.equal(inputs, again)
+    assert torch.equal(state, torch.get_rng_state())  # validation does not shift what training draws
     assert torch.equal(target, data["image"])
     assert kwargs["timesteps"].tolist() == [87] * 6 and kwargs["timesteps"].dtype == torch.long
     assert not inputs[:, 4].any()

@@ -11,6 +11,7 @@ from monai.networks.utils import copy_model_state, pixelshuffle
 
 from meddiff_core.conditions.position import coordinates
 from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.conditions.vocabulary import BODY, label_id
 from meddiff_core.networks.condition_stem import ConditionStem, cells_of
 from meddiff_core.networks.ct_denoiser import PRESETS, CTDenoiser
 
@@ -178,23 +179,41 @@ def test_cells_are_the_inverse_of_pixelshuffle(factor):
 @torch.no_grad()
 @pytest.mark.parametrize("factor", [1, 2])
 def test_a_flip_of_all_channels_flips_the_conditions_features(factor):
-    stem = ConditionStem(num_labels=12, label_channels=8, num_frequencies=4, factor=factor)
+    stem = ConditionStem(label_channels=8, num_frequencies=4, factor=factor)
     coords = coordinates((8, 6, 4))[None]
     anatomy = torch.randint(0, 12, (1, 1, 8, 6, 4), generator=torch.Generator().manual_seed(0)).float()
+    labels = stem.embed(anatomy)
     for axis in (2, 3, 4):
-        flipped = stem(coords.flip(axis), anatomy.flip(axis))
-        torch.testing.assert_close(flipped, stem(coords, anatomy).flip(axis))
+        flipped = stem(coords.flip(axis), labels.flip(axis))
+        torch.testing.assert_close(flipped, stem(coords, labels).flip(axis))
 
 
 @torch.no_grad()
 def test_a_cell_holds_the_mean_embedding_of_its_labels_and_its_centre():
-    stem = ConditionStem(num_labels=3, label_channels=8, num_frequencies=4, factor=2)
+    stem = ConditionStem(label_channels=8, num_frequencies=4, factor=2)
     anatomy = torch.zeros(1, 1, 2, 2, 2)
-    anatomy[..., 0] = 2
-    features = stem(coordinates((2, 2, 2))[None], anatomy)
+    anatomy[..., 0] = BODY
+    features = stem(coordinates((2, 2, 2))[None], stem.embed(anatomy))
     assert features.shape == (1, stem.out_channels, 1, 1, 1)
     assert torch.equal(features[0, :3, 0, 0, 0], torch.zeros(3))
-    torch.testing.assert_close(features[0, -8:, 0, 0, 0], stem.labels.weight[[0, 2]].mean(dim=0))
+    torch.testing.assert_close(features[0, -8:, 0, 0, 0], stem.labels.weight[[0, BODY]].mean(dim=0))
+
+
+@torch.no_grad()
+def test_an_untrained_structure_is_its_coarse_class():
+    stem = ConditionStem(label_channels=8, num_frequencies=4, factor=1)
+    maps = [torch.full((1, 1, 2, 2, 2), label_id(name)) for name in ("lung_upper_lobe_left", "lung", "bone")]
+    lobe, lung, bone = (stem.embed(labels) for labels in maps)
+    assert torch.equal(lobe, lung) and not torch.equal(lobe, bone)
+
+
+@torch.no_grad()
+def test_position_can_be_raw_or_left_out():
+    coords, labels = coordinates((2, 2, 2))[None], torch.zeros(1, 8, 2, 2, 2)
+    raw = ConditionStem(label_channels=8, num_frequencies=0, factor=1)
+    none = ConditionStem(label_channels=8, num_frequencies=None, factor=1)
+    assert torch.equal(raw(coords, labels)[:, :3], coords) and raw.out_channels == 11
+    assert torch.equal(none(coords, labels), none(coords.flip(2), labels)) and none.out_channels == 8
 
 
 @torch.no_grad()
@@ -202,10 +221,11 @@ def test_far_voxels_reach_the_compact_network_through_the_context_only(networks)
     """The thin stream is local, so with the same context a change stays within its reach."""
     detail = networks["compact"].detail
     embedding = torch.zeros(1, detail.modulations[0].in_features)
-    context = torch.zeros(1, detail.join.in_channels, 32, 8, 8)
+    labels = torch.zeros(1, detail.label_weights.out_features, 32, 8, 8)
+    context = torch.zeros(1, detail.join.in_channels - labels.shape[1], 32, 8, 8)
     noisy = torch.zeros(1, 1, 32, 8, 8)
-    before = detail(noisy, context, embedding)
+    before = detail(noisy, context, labels, embedding)
     noisy[0, 0, 0, 4, 4] = 1.0
-    changed = (detail(noisy, context, embedding) - before).abs().amax(dim=(0, 1, 3, 4)) > 0
+    changed = (detail(noisy, context, labels, embedding) - before).abs().amax(dim=(0, 1, 3, 4)) > 0
     reach = len(detail.convolutions) + 2
     assert changed[1] and not changed[reach + 1 :].any()
