@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fire
+from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
+from benchmarks.anomaly_cases import phantom_cases, read_cases
 from benchmarks.scans import read_scans
 
 from meddiff_core.user_errors import show_sentences
@@ -55,6 +57,45 @@ def denoising(
     print(denoising_benchmark.table(rows))
 
 
+def anomaly(
+    output_dir: str,
+    datalist: str | None = None,
+    spacing: float | None = 2.0,
+    methods: Words = "zscore,blur,padim,ours",
+    weights: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Find lesions in organs; write a table as Markdown and JSON.
+
+    The data list has the cases under `validation` and healthy volumes under `reference`; a case never has its
+    own patient as reference. Its items, with files relative to the list:
+
+        {"image": "ct.nii.gz", "region": "chest", "polarity": "bright",
+         "organ_name": "lung", "organ": "lungs.nii.gz", "lesion": "nodule.nii.gz"}
+
+    `organ_name` names labels as the bundle's option `organ` does; `organ` is a mask, which is needed where a
+    lesion touches the organ's surface; `anatomy` may be given, too. `"insert": {"value": 30}` instead of a
+    lesion puts synthetic ones into a healthy organ (other keys: contrast, count, radius, see
+    `benchmarks/lesions.py`). `name` tells cases of one image apart, `patient` images of one patient.
+
+    Args:
+        output_dir: where `anomaly.md` and `anomaly.json` go.
+        datalist: the list; default phantoms with lesions, and other phantoms as reference.
+        spacing: mm to which the volumes of a list are resampled; None for their own grid.
+        methods: zscore, blur, padim, ours.
+        weights: of the foundation; default those of the bundle.
+        seed: of inserted lesions.
+    """
+    cases, references = (
+        read_cases(Path(datalist), section, spacing, seed) if datalist else phantom_cases(section)
+        for section in ("validation", "reference")
+    )
+    rows = anomaly_benchmark.run(
+        cases, references, _words(methods), Path(weights) if weights else None, Path(output_dir)
+    )
+    print(anomaly_benchmark.table(rows))
+
+
 def _words(value: Words | Sequence[int]) -> list[str]:
     """`a,b` as a list; `fire` has split it already where it could."""
     words = value.split(",") if isinstance(value, str) else value
@@ -63,4 +104,4 @@ def _words(value: Words | Sequence[int]) -> list[str]:
 
 if __name__ == "__main__":
     show_sentences()
-    fire.Fire({"denoising": denoising})
+    fire.Fire({"denoising": denoising, "anomaly": anomaly})

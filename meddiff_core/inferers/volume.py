@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,16 +103,11 @@ class VolumeInferer(Inferer):
         conditions = plain[:, 1:] if plain.shape[1] > 1 else None
         return Volume(plain[:, :1], conditions, region, meta)
 
-    def sample(
-        self,
-        network: Network,
-        volume: Volume,
-        x: torch.Tensor,
-        timesteps: Sequence[int],
-        solver: Solver,
-        correct: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
-    ) -> torch.Tensor:
-        """From `x` at `timesteps[0]` to the clean image, window by window; says beforehand how many."""
+    @contextmanager
+    def denoiser(
+        self, network: Network, volume: Volume, evaluations: int, guidance_scale: float = 1.0
+    ) -> Iterator[WindowedDenoiser]:
+        """A `WindowedDenoiser` with a bar over `evaluations` of it; says beforehand how many windows."""
         denoiser = WindowedDenoiser(
             network,
             volume.image.shape[2:],
@@ -122,12 +118,29 @@ class VolumeInferer(Inferer):
             self.window_batch,
             self.device,
             self.precision,
+            guidance_scale,
         )
-        windows, steps = len(denoiser.windows), len(timesteps)
+        windows = len(denoiser.windows)
         size = "x".join(str(n) for n in denoiser.roi_size)
-        logger.info("%d window(s) of %s voxels x %d step(s), %s window.", windows, size, steps, volume.region)
-        with tqdm(total=windows * steps, unit="window", disable=None if self.progress else True) as bar:
+        logger.info(
+            "%d window(s) of %s voxels x %d step(s), %s window.", windows, size, evaluations, volume.region
+        )
+        with tqdm(total=windows * evaluations, unit="window", disable=None if self.progress else True) as bar:
             denoiser.on_windows = bar.update
+            yield denoiser
+
+    def sample(
+        self,
+        network: Network,
+        volume: Volume,
+        x: torch.Tensor,
+        timesteps: Sequence[int],
+        solver: Solver,
+        correct: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
+        guidance_scale: float = 1.0,
+    ) -> torch.Tensor:
+        """From `x` at `timesteps[0]` to the clean image, window by window."""
+        with self.denoiser(network, volume, len(timesteps), guidance_scale) as denoiser:
             return sample(denoiser, x, timesteps, self.schedule, solver, correct)
 
 

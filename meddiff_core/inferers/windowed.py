@@ -15,6 +15,9 @@ from meddiff_core.inferers.precision import network_autocast
 
 Network = Callable[..., torch.Tensor]
 
+ANATOMY_CHANNEL = 4
+"""Of the network's input: the noisy image and three coordinates come first."""
+
 
 class WindowedDenoiser:
     """A callable `(x_t, t) -> prediction` of a whole volume, averaged over overlapping windows.
@@ -34,6 +37,8 @@ class WindowedDenoiser:
         window_batch: windows per call of the network.
         device: where the network lies; volumes stay where they are. Default: the volume's.
         precision: what the network runs in, see `network_autocast`; averages are float32.
+        guidance_scale: 1 is the conditional prediction, 0 the one with neither region nor anatomy; above 1
+            goes beyond (classifier-free guidance). Other values than 1 cost a second evaluation.
         on_windows: called with the number of windows after each call of the network.
     """
 
@@ -48,6 +53,7 @@ class WindowedDenoiser:
         window_batch: int = 1,
         device: torch.device | str | None = None,
         precision: str = "auto",
+        guidance_scale: float = 1.0,
         on_windows: Callable[[int], None] | None = None,
     ) -> None:
         if not 0 <= overlap < 1:
@@ -58,6 +64,7 @@ class WindowedDenoiser:
         self.window_batch = window_batch
         self.device = device
         self.precision = precision
+        self.guidance_scale = guidance_scale
         self.on_windows = on_windows
         divisor = getattr(network, "divisor", 1)
         padded = [ceil(n / divisor) * divisor for n in self.spatial_shape]
@@ -97,7 +104,12 @@ class WindowedDenoiser:
         timesteps = torch.full((len(windows),), int(t), dtype=torch.long, device=device)
         labels = torch.full((len(windows),), self.region_id, dtype=torch.long, device=device)
         with torch.no_grad(), network_autocast(device, self.precision):
-            return self.network(inputs, timesteps=timesteps, class_labels=labels).float()
+            prediction = self.network(inputs, timesteps=timesteps, class_labels=labels).float()
+            if self.guidance_scale == 1:
+                return prediction
+            inputs[:, ANATOMY_CHANNEL] = 0
+            unconditional = self.network(inputs, timesteps=timesteps, class_labels=labels * 0).float()
+        return torch.lerp(unconditional, prediction, self.guidance_scale)
 
     def _input(self, x_t: torch.Tensor, window: tuple[slice, ...]) -> torch.Tensor:
         index = (slice(None), slice(None), *window)

@@ -17,11 +17,12 @@ class AnomalyMaskd(MapTransform):
 
     Args:
         keys: anomaly map in HU, a MetaTensor `(1, X, Y, Z)` whose meta names the `region`.
-        threshold: HU above which a voxel is anomalous, or one for each region.
+        threshold: HU above which a voxel is anomalous, at least 0, which the map has outside the organ; or
+            one for each region.
         mask_key: where the mask goes, 0 or 1, same grid.
 
     Raises:
-        InputError: the threshold is not a number, or there is none for the region.
+        InputError: the threshold is no such number, or there is none for the region.
     """
 
     def __init__(
@@ -39,6 +40,6 @@ class AnomalyMaskd(MapTransform):
 
     def _limit(self, region: str) -> float:
         limit = self.threshold.get(region) if isinstance(self.threshold, Mapping) else self.threshold
-        if isinstance(limit, bool) or not isinstance(limit, int | float):
-            raise InputError(f"threshold is {limit!r} for region {region}: use a number of HU.")
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
+            raise InputError(f"threshold is {limit!r} for region {region}: use HU of at least 0.")
         return float(limit)

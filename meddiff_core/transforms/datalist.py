@@ -1,4 +1,4 @@
-"""Read an MSD-style data list whose items have `image`, `anatomy`, `lesion` and `region`."""
+"""Read an MSD-style data list whose items have `image`, `anatomy`, `lesion`, `organ` and `region`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from meddiff_core.errors import InputError
 
-FILE_KEYS = ("image", "anatomy", "lesion")
+FILE_KEYS = ("image", "anatomy", "lesion", "organ")
 
 
 def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:

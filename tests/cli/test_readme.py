@@ -103,3 +103,19 @@ def test_two_processes_train_together(scan):
     assert (
         len(list((folder / "out").glob("events.out.tfevents*"))) == 2
     )  # loss and validation, of one process
+
+
+def test_synthesize_from_nothing(tmp_path):
+    command = find("bundles/ct_synthesis/docs/README.md", "--region", "inference.json")
+    result = run([*command, "--steps", "1"], tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "phantom_chest_synthetic.nii.gz").is_file()
+    assert (tmp_path / "out" / "phantom_chest_synthetic.png").is_file()
+
+
+def test_map_anomalies(scan):
+    command = find("bundles/ct_anomaly_detection/docs/README.md", "--image", "inference.json")
+    result = run(["body" if part == "lung" else part for part in command], scan.parent)
+    assert result.returncode == 0, result.stderr
+    written = sorted(path.name for path in (scan.parent / "out").iterdir())
+    assert written == ["scan_anomaly.png", "scan_anomaly_map.nii.gz", "scan_anomaly_mask.nii.gz"]

@@ -165,3 +165,45 @@ def test_no_gradient_is_kept_and_the_input_is_not_changed():
 def test_an_impossible_overlap_is_refused(overlap):
     with pytest.raises(ValueError, match=str(overlap)):
         WindowedDenoiser(Spy(), (8, 8, 8), overlap=overlap)
+
+
+def _guided(x, timesteps, class_labels):
+    """What follows from the image and a control channel, the anatomy's share, and the region's."""
+    return x[:, :1] + x[:, 5:] + 0.01 * x[:, 4:5] + class_labels.reshape(-1, 1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("scale", [0, 0.25, 1, 2.0, 7.5])
+def test_guidance_goes_from_the_unconditional_prediction_through_the_conditional_one(scale):
+    shape, region = (17, 14, 9), 3
+    generator = torch.Generator().manual_seed(0)
+    anatomy = torch.randint(0, 120, (1, 1, *shape), generator=generator).float()
+    control, x = noise(shape, 1), noise(shape, 2)
+    options = {"roi_size": 8, "conditions": torch.cat([anatomy, control], dim=1), "window_batch": 3}
+    result = WindowedDenoiser(_guided, shape, region, guidance_scale=scale, **options)(x, 0)
+    expected = x + control + scale * (0.01 * anatomy + region)
+    torch.testing.assert_close(result, expected, atol=2e-5, rtol=0)
+
+
+def test_guidance_of_one_is_no_guidance_bit_for_bit_and_costs_one_evaluation():
+    net, x = _convolution(), noise((17, 14, 9))
+    calls = []
+
+    def network(x, timesteps, class_labels):
+        calls.append(len(x))
+        return net(x[:, :1]) + 0.3 * x[:, 4:5] + class_labels.reshape(-1, 1, 1, 1, 1)
+
+    def run(**options):
+        calls.clear()
+        denoiser = WindowedDenoiser(network, (17, 14, 9), 2, torch.ones_like(x), roi_size=8, **options)
+        return denoiser(x, 0), sum(calls) / len(denoiser.windows)
+
+    (plain, once), (one, again), (_, twice) = run(), run(guidance_scale=1.0), run(guidance_scale=1.5)
+    assert torch.equal(plain, one)
+    assert (once, again, twice) == (1, 1, 2)
+
+
+def test_guidance_leaves_the_conditions_as_they_are():
+    conditions = torch.full((1, 1, 8, 8, 8), 5.0)
+    denoiser = WindowedDenoiser(Spy(), (8, 8, 8), 2, conditions, guidance_scale=3.0)
+    denoiser(noise((8, 8, 8)), 0)
+    assert (conditions == 5).all() and (denoiser.conditions == 5).all()

@@ -21,15 +21,11 @@ def write(tmp_path):
 
 
 def test_files_are_found_beside_the_list_and_the_rest_is_kept(write, tmp_path):
-    item = {"image": "scans/a.nii.gz", "anatomy": "labels/a.nii.gz", "region": "chest", "patient": "7"}
+    files = {key: f"{key}s/a.nii.gz" for key in ("image", "anatomy", "lesion", "organ")}
+    item = files | {"region": "chest", "patient": "7"}
     path = write({"name": "Müller", "training": [item], "validation": [{"image": "/data/b.nii.gz"}]})
     assert load_datalist(path, "training") == [
-        {
-            "image": str(tmp_path / "scans/a.nii.gz"),
-            "anatomy": str(tmp_path / "labels/a.nii.gz"),
-            "region": "chest",
-            "patient": "7",
-        }
+        {key: str(tmp_path / name) for key, name in files.items()} | {"region": "chest", "patient": "7"}
     ]
     assert load_datalist(path, "validation") == [{"image": "/data/b.nii.gz"}]
 

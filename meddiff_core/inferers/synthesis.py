@@ -1,0 +1,152 @@
+"""Anatomy map to CT with the foundation as it is, coarse to fine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from torch.nn import functional as F
+
+from meddiff_core.conditions.regions import WIDEST, region_window
+from meddiff_core.conditions.window_edge import restore_outside_window
+from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.dpm_solver import DPMSolver2M
+from meddiff_core.diffusion.sample import Solver
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.diffusion.timesteps import timestep_list
+from meddiff_core.errors import InputError
+from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.windowed import Network
+
+SOLVERS = ("ddpm", "dpm_solver")
+
+
+class SynthesisInferer(VolumeInferer):
+    """Makes a CT on the grid of an anatomy map (MedDiff-FM, section "CT synthesis").
+
+    The whole volume is sampled once at image level, then enlarged, noised to `refine_from` and sampled again
+    at patch level, which sees every voxel. That is done in the widest window; a region with a narrower one
+    is refined once more in its own, and keeps the wide result where that lies outside.
+
+    Args:
+        schedule: noise schedule, which knows what the network predicts.
+        steps: network evaluations per window and stage.
+        guidance_scale: 1 follows the conditions as trained at half the cost, more follows them closer
+            (classifier-free guidance): bone and lung sharper, soft tissue darker.
+        seed: seed of the noise; the input's meta may add to it by `sample`, for several volumes of one map.
+        coarse_to_fine: False samples at patch level alone, from pure noise: the plain recipe.
+        use_anatomy: False leaves the map out; only its grid is used.
+        image_size: voxels per axis at image level; a shorter axis stays as it is.
+        refine_from: timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of
+            the image level would outlast it, too.
+        solver: `ddpm` (ancestral: fresh noise in each step takes back what earlier steps got wrong) or
+            `dpm_solver` (DPM-Solver++, deterministic after the start).
+        options: region, windows, device and progress, see `VolumeInferer`.
+
+    Raises:
+        InputError: for an option outside its range.
+    """
+
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        steps: int = 15,
+        guidance_scale: float = 1.25,
+        seed: int = 0,
+        coarse_to_fine: bool = True,
+        use_anatomy: bool = True,
+        image_size: int = 64,
+        refine_from: int = 800,
+        solver: str = "ddpm",
+        **options: Any,
+    ) -> None:
+        super().__init__(schedule, **options)
+        check_count("steps", steps)
+        check_number("guidance_scale", guidance_scale, "a number of at least 0", lambda v: v >= 0)
+        check_count("image_size", image_size, 8)
+        check_count("refine_from", refine_from, 0, schedule.num_train_timesteps - 1)
+        if solver not in SOLVERS:
+            raise InputError(f"solver is {solver!r}: use one of {', '.join(SOLVERS)}.")
+        self.steps = int(steps)
+        self.guidance_scale = float(guidance_scale)
+        self.seed = seed
+        self.coarse_to_fine = coarse_to_fine
+        self.use_anatomy = use_anatomy
+        self.image_size = image_size
+        self.refine_from = int(refine_from)
+        self.solver = solver
+
+    def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
+        """Synthesize.
+
+        Args:
+            inputs: `(1, 1 + K, X, Y, Z)`: anatomy labels, then control channels.
+            network: the denoiser, see `WindowedDenoiser`.
+
+        Returns:
+            `(1, 1, X, Y, Z)` in HU; its meta holds `region`.
+        """
+        volume = self._volume(inputs)
+        generator = torch.Generator().manual_seed(int(self.seed) + int(_first(volume.meta.get("sample", 0))))
+        wide = replace(volume, region=volume.region if volume.window == region_window(WIDEST) else WIDEST)
+        if self.coarse_to_fine:
+            image_level = self._from_noise(network, self._at_image_level(wide), generator)
+            start = F.interpolate(image_level, volume.image.shape[2:], mode="trilinear", align_corners=False)
+            result = self._refine(network, wide, start, generator)
+        else:
+            result = self._from_noise(network, wide, generator)
+        hu = wide.window.to_hu(result)
+        if wide.region != volume.region:
+            start = volume.window.to_unit(hu).clamp(-1, 1)
+            narrow = self._refine(network, volume, start, generator)
+            hu = restore_outside_window(narrow, hu, volume.window)
+        return MetaTensor(hu, meta=volume.meta | {"region": volume.region})
+
+    def _volume(self, inputs: torch.Tensor) -> Volume:
+        """The map's channels are conditions here; the image is what is to be made."""
+        volume = self.take_apart(inputs)
+        anatomy = volume.image if self.use_anatomy else torch.zeros_like(volume.image)
+        others = [] if volume.conditions is None else [volume.conditions]
+        return replace(volume, conditions=torch.cat([anatomy, *others], dim=1))
+
+    def _at_image_level(self, volume: Volume) -> Volume:
+        size = [min(n, self.image_size) for n in volume.image.shape[2:]]
+        image = volume.image.new_zeros(1, 1, *size)
+        return replace(
+            volume, image=image, conditions=F.interpolate(volume.conditions, size, mode="nearest-exact")
+        )
+
+    def _from_noise(self, network: Network, volume: Volume, generator: torch.Generator) -> torch.Tensor:
+        noise = self._noise(volume, generator)
+        return self._sample(network, volume, noise, self.schedule.num_train_timesteps - 1, generator)
+
+    def _refine(
+        self, network: Network, volume: Volume, start: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        noise = self._noise(volume, generator)
+        noisy = self.schedule.add_noise(start, noise, self.refine_from)
+        return self._sample(network, volume, noisy, self.refine_from, generator)
+
+    def _sample(
+        self, network: Network, volume: Volume, x: torch.Tensor, t_start: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        # From pure noise, even steps in log-SNR would spend half of them where nothing is decided yet; from
+        # less noise, even timesteps would jump over the last of it, and with it over the texture.
+        from_noise = t_start == self.schedule.num_train_timesteps - 1
+        timesteps = timestep_list(self.schedule, self.steps, t_start, "linear" if from_noise else "log_snr")
+        solver: Solver = DPMSolver2M(self.schedule)
+        if self.solver == "ddpm":
+            solver = DDIM(self.schedule, eta=1.0, generator=generator)
+        return self.sample(network, volume, x, timesteps, solver, guidance_scale=self.guidance_scale)
+
+    @staticmethod
+    def _noise(volume: Volume, generator: torch.Generator) -> torch.Tensor:
+        """One field for the whole volume, drawn on the CPU: the same on every device."""
+        return torch.randn(volume.image.shape, generator=generator).to(volume.image.device)
+
+
+def _first(value: Any) -> Any:
+    """Metadata of a batch of one holds lists or tensors of one."""
+    return value[0] if hasattr(value, "__getitem__") else value

@@ -1,0 +1,159 @@
+"""What the anomaly methods are compared on: volumes with a lesion, and healthy ones as their reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from benchmarks.lesions import insert_lesions
+from monai.data import MetaTensor
+from monai.transforms import GaussianSmooth, Orientationd, Spacingd
+from scipy import ndimage
+
+from meddiff_core.conditions.regions import HUWindow, check_region, region_window
+from meddiff_core.conditions.vocabulary import COARSE_OF, label_id
+from meddiff_core.errors import InputError
+from meddiff_core.inferers.anomaly import POLARITIES
+from meddiff_core.phantoms import Phantom, make_phantom
+from meddiff_core.transforms.datalist import load_datalist
+from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
+from meddiff_core.transforms.organ import OrganMaskd
+from meddiff_core.transforms.scans import scan_stem
+
+_VOLUMES = ("image", "anatomy", "organ", "lesion")
+# Region, coarse class of the organ and polarity of the lesions that a phantom of the region has.
+_PHANTOMS = {"chest": ("lung", "bright"), "abdomen": ("body", "dark")}
+
+
+@dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
+class AnomalyCase:
+    """One volume.
+
+    Args:
+        name: of the scan.
+        patient: never its own reference.
+        region: region whose window counts, and whose references.
+        polarity: `bright`, `dark` or `both`, for all methods.
+        hu: `(X, Y, Z)` in HU, axes to the patient's right, front and head.
+        anatomy: label ids, uint8, without a trace of the lesion.
+        organ: bool; only what lies in it counts.
+        lesion: truth, bool; nothing in a reference.
+        affine: `(4, 4)`, mm.
+    """
+
+    name: str
+    patient: str
+    region: str
+    polarity: str
+    hu: np.ndarray
+    anatomy: np.ndarray
+    organ: np.ndarray
+    lesion: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def window(self) -> HUWindow:
+        """HU window of the region."""
+        return region_window(self.region)
+
+    @property
+    def spacing(self) -> list[float]:
+        """Voxel size in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+
+    @cached_property
+    def depth(self) -> np.ndarray:
+        """Distance of the organ's voxels to its surface in mm."""
+        return ndimage.distance_transform_edt(self.organ, sampling=self.spacing)
+
+    def is_reference_of(self, case: AnomalyCase) -> bool:
+        """Whether this healthy volume tells what is normal in `case`: same region, another patient."""
+        return self.region == case.region and self.patient != case.patient
+
+
+def read_cases(path: Path, section: str, spacing: float | None, seed: int) -> list[AnomalyCase]:
+    """The items of one section of a data list, see `tools/benchmark.py anomaly`.
+
+    Args:
+        path: the data list.
+        section: `validation` for the cases, `reference` for healthy volumes.
+        spacing: mm to which everything is resampled; None keeps the scan's grid.
+        seed: of inserted lesions.
+
+    Raises:
+        InputError: a file cannot be used, or an item has no region.
+    """
+    items = load_datalist(path, section)
+    return [_read(item, spacing, seed + number) for number, item in enumerate(items)]
+
+
+def phantom_cases(section: str) -> list[AnomalyCase]:
+    """A phantom of chest and abdomen: with four lesions, or for `reference` two others without."""
+    seeds, lesions = ((1, 2), 0) if section == "reference" else ((0,), 4)
+    return [
+        _from_phantom(make_phantom(region, seed=seed, lesions=lesions), f"phantom_{region}_{seed}")
+        for region in _PHANTOMS
+        for seed in seeds
+    ]
+
+
+def _from_phantom(phantom: Phantom, name: str) -> AnomalyCase:
+    organ_name, polarity = _PHANTOMS[phantom.region]
+    anatomy = COARSE_OF[phantom.anatomy]
+    return AnomalyCase(
+        name=name,
+        patient=name,
+        region=phantom.region,
+        polarity=polarity,
+        hu=phantom.hu.astype(np.float32),
+        anatomy=anatomy,
+        organ=anatomy == label_id(organ_name),
+        lesion=phantom.lesion > 0,
+        affine=phantom.affine,
+    )
+
+
+def _read(item: dict, spacing: float | None, seed: int) -> AnomalyCase:
+    name = item.get("name", scan_stem(item["image"]))
+    polarity = item.get("polarity", "bright")
+    if polarity not in POLARITIES:
+        raise InputError(f"polarity of {name} is {polarity!r}: use one of {', '.join(POLARITIES)}.")
+    if "region" not in item:
+        raise InputError(f"The item {name} of the data list has no region: add chest, abdomen or head_neck.")
+    present = [key for key in _VOLUMES if key in item]
+    volumes = LoadCTd()({key: item[key] for key in present})
+    volumes = LoadLabelsd(_VOLUMES[1:])(volumes)
+    volumes = Orientationd(present, axcodes="RAS", labels=None)(volumes)
+    volumes = OrganMaskd(names=item.get("organ_name"))(volumes)
+    if spacing is not None:
+        volumes = _resampled(volumes, spacing)
+    arrays = {key: volumes[key][0].numpy() for key in _VOLUMES if key in volumes}
+    hu, organ = arrays["image"], arrays["organ"] > 0
+    affine = volumes["image"].affine.numpy()
+    lesion = arrays["lesion"] > 0 if "lesion" in arrays else np.zeros_like(organ)
+    if "insert" in item:
+        steps = np.linalg.norm(affine[:3, :3], axis=0)
+        hu, lesion = insert_lesions(hu, organ, steps, seed=seed, **item["insert"])
+    return AnomalyCase(
+        name=name,
+        patient=item.get("patient", scan_stem(item["image"])),
+        region=check_region(item["region"]),
+        polarity=polarity,
+        hu=hu,
+        anatomy=arrays["anatomy"].astype(np.uint8),
+        organ=organ,
+        lesion=lesion,
+        affine=affine,
+    )
+
+
+def _resampled(volumes: dict[str, MetaTensor], spacing: float) -> dict[str, MetaTensor]:
+    """Volumes on a grid of `spacing` mm: the image antialiased, labels by the nearest."""
+    steps = [float(step) for step in volumes["image"].pixdim]
+    sigma = [0.5 * max(0.0, (spacing / step) ** 2 - 1) ** 0.5 for step in steps]
+    keys = [key for key in _VOLUMES if key in volumes]
+    smooth = volumes | {"image": GaussianSmooth(sigma)(volumes["image"])}
+    modes = ["bilinear" if key == "image" else "nearest" for key in keys]
+    return Spacingd(keys, pixdim=[spacing] * 3, mode=modes, padding_mode="border")(smooth)
