@@ -31,7 +31,9 @@ class AnomalyInferer(VolumeInferer):
         samples: noise draws to average.
         polarity: `bright` finds what is denser than expected, `dark` what is less dense, `both` either.
         erosion: mm that are taken off the organ's surface, where partial volume differs from anything.
-        smoothing: standard deviation in mm of the Gaussian over the difference in the rest; 0 is none.
+        background: standard deviation in mm of a Gaussian whose mean of the difference is subtracted, because
+            the network knows the contrast phase of a scan only roughly; 0 is none, which large lesions need.
+        smoothing: standard deviation in mm of the Gaussian over what is left; 0 is none.
         seed: seed of the noise.
         options: region, windows, device and progress, see `VolumeInferer`.
 
@@ -47,6 +49,7 @@ class AnomalyInferer(VolumeInferer):
         polarity: str = "bright",
         smoothing: float = 3.0,
         erosion: float = 2.0,
+        background: float = 20.0,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -58,12 +61,14 @@ class AnomalyInferer(VolumeInferer):
         if polarity not in POLARITIES:
             raise InputError(f"polarity is {polarity!r}: use one of {', '.join(POLARITIES)}.")
         check_number("smoothing", smoothing, "a number of mm of at least 0", lambda v: v >= 0)
+        check_number("background", background, "a number of mm of at least 0", lambda v: v >= 0)
         check_number("erosion", erosion, "a number of mm of at least 0", lambda v: v >= 0)
         self.timesteps = [int(t) for t in timesteps]
         self.samples = int(samples)
         self.polarity = polarity
         self.smoothing = float(smoothing)
         self.erosion = float(erosion)
+        self.background = float(background)
         self.seed = seed
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -80,8 +85,11 @@ class AnomalyInferer(VolumeInferer):
         """
         volume, organ = self._volume(inputs)
         difference = (volume.image - self._expected(network, volume)) * (volume.window.width / 2)
+        difference = difference[0, 0].cpu().numpy()
         inner = self._eroded(organ, volume.spacing)
-        smooth = self._smoothed(difference[0, 0].cpu().numpy(), inner, volume.spacing)
+        if self.background:
+            difference = difference - _organ_mean(difference, inner, volume.spacing, self.background)
+        smooth = _organ_mean(difference, inner, volume.spacing, self.smoothing)
         score = {"bright": smooth, "dark": -smooth, "both": np.abs(smooth)}[self.polarity]
         result = torch.from_numpy(np.where(inner, score, 0.0)).float()
         return MetaTensor(result[None, None], meta=volume.meta | {"region": volume.region})
@@ -108,16 +116,17 @@ class AnomalyInferer(VolumeInferer):
                 total += self.schedule.to_x0(denoiser(noisy, t), noisy, t).clamp(-1, 1)
         return total / len(draws)
 
-    def _smoothed(self, difference: np.ndarray, organ: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-        """Gaussian mean over the organ's voxels alone: nothing leaks in from beside it."""
-        sigma = [self.smoothing / step for step in spacing]
-        weight = ndimage.gaussian_filter(organ.astype(np.float32), sigma)
-        total = ndimage.gaussian_filter(np.where(organ, difference, 0.0).astype(np.float32), sigma)
-        return np.divide(total, weight, out=np.zeros_like(total), where=organ & (weight > 0))
-
     def _eroded(self, organ: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         """The organ without its surface; where that leaves nothing, the whole organ."""
         if self.erosion == 0:
             return organ
         inner = ndimage.binary_erosion(organ, ellipsoid(self.erosion, spacing), border_value=1)
         return inner if inner.any() else organ
+
+
+def _organ_mean(values: np.ndarray, organ: np.ndarray, spacing: Sequence[float], width: float) -> np.ndarray:
+    """Gaussian mean, `width` mm wide, over the organ's voxels alone: nothing leaks in from beside it."""
+    sigma = [width / step for step in spacing]
+    weight = ndimage.gaussian_filter(organ.astype(np.float32), sigma)
+    total = ndimage.gaussian_filter(np.where(organ, values, 0.0).astype(np.float32), sigma)
+    return np.divide(total, weight, out=np.zeros_like(total), where=organ & (weight > 0))

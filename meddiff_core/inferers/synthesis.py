@@ -39,8 +39,8 @@ class SynthesisInferer(VolumeInferer):
         coarse_to_fine: False samples at patch level alone, from pure noise: the plain recipe.
         use_anatomy: False leaves the map out; only its grid is used.
         image_size: voxels per axis at image level; a shorter axis stays as it is.
-        refine_from: timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of
-            the image level would outlast it, too.
+        refine_from: timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur
+            of the image level would outlast it, too.
         solver: `ddpm` (ancestral: fresh noise in each step takes back what earlier steps got wrong) or
             `dpm_solver` (DPM-Solver++, deterministic after the start).
         options: region, windows, device and progress, see `VolumeInferer`.

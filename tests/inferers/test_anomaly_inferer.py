@@ -20,7 +20,7 @@ SHAPE = (20, 18, 12)
 
 
 def inferer(**options):
-    plain = {"samples": 1, "smoothing": 0, "erosion": 0, "progress": False}
+    plain = {"samples": 1, "smoothing": 0, "erosion": 0, "background": 0, "progress": False}
     return AnomalyInferer(SCHEDULE, **plain | options)
 
 
@@ -93,6 +93,17 @@ def test_smoothing_is_in_mm_along_every_axis(known_image):
         profile = weights.sum(axis=tuple(a for a in range(3) if a != axis))
         mm = (np.arange(n) - n // 2) * step
         assert np.sqrt((profile * mm**2).sum() / profile.sum()) == pytest.approx(3.0, rel=0.08)
+
+
+def test_the_background_takes_off_what_is_the_same_all_over_the_organ(known_image):
+    hu = np.full(SHAPE, 70.0)
+    hu[4, 4, 4] += 100
+    organ = np.ones(SHAPE, bool)
+    shifted = inferer()(volume(hu, organ), known_image(chest=constant(0))).numpy()[0, 0]
+    centred = inferer(background=30)(volume(hu, organ), known_image(chest=constant(0))).numpy()[0, 0]
+    assert shifted[0, 0, 0] == pytest.approx(70, abs=0.5)
+    assert centred[0, 0, 0] == pytest.approx(0, abs=1)
+    assert centred[4, 4, 4] == pytest.approx(100, abs=1)
 
 
 def test_erosion_is_in_mm_along_every_axis(known_image):
@@ -208,6 +219,7 @@ def test_the_channels_are_counted(channels):
         {"smoothing": -1},
         {"smoothing": "much"},
         {"erosion": -0.5},
+        {"background": -1},
         {"erosion": None},
         {"region": "leg"},
         {"overlap": -0.1},
