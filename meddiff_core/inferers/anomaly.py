@@ -88,8 +88,8 @@ class AnomalyInferer(VolumeInferer):
         difference = difference[0, 0].cpu().numpy()
         inner = self._eroded(organ, volume.spacing)
         if self.background:
-            difference = difference - _organ_mean(difference, inner, volume.spacing, self.background)
-        smooth = _organ_mean(difference, inner, volume.spacing, self.smoothing)
+            difference = difference - organ_mean(difference, inner, volume.spacing, self.background)
+        smooth = organ_mean(difference, inner, volume.spacing, self.smoothing)
         score = {"bright": smooth, "dark": -smooth, "both": np.abs(smooth)}[self.polarity]
         result = torch.from_numpy(np.where(inner, score, 0.0)).float()
         return MetaTensor(result[None, None], meta=volume.meta | {"region": volume.region})
@@ -124,8 +124,15 @@ class AnomalyInferer(VolumeInferer):
         return inner if inner.any() else organ
 
 
-def _organ_mean(values: np.ndarray, organ: np.ndarray, spacing: Sequence[float], width: float) -> np.ndarray:
-    """Gaussian mean, `width` mm wide, over the organ's voxels alone: nothing leaks in from beside it."""
+def organ_mean(values: np.ndarray, organ: np.ndarray, spacing: Sequence[float], width: float) -> np.ndarray:
+    """Gaussian mean over the organ's voxels alone (normalised convolution): nothing leaks in from beside it.
+
+    Args:
+        values: `(X, Y, Z)`.
+        organ: bool `(X, Y, Z)`; 0 comes out elsewhere.
+        spacing: voxel size in mm.
+        width: standard deviation in mm; 0 is none.
+    """
     sigma = [width / step for step in spacing]
     weight = ndimage.gaussian_filter(organ.astype(np.float32), sigma)
     total = ndimage.gaussian_filter(np.where(organ, values, 0.0).astype(np.float32), sigma)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from benchmarks.anomaly_cases import AnomalyCase
 from benchmarks.anomaly_methods import Finish, Method, make_method
-from benchmarks.anomaly_peers import organ_gaussian
 from tqdm import tqdm
 
 from meddiff_core.files import whole_file
+from meddiff_core.inferers.anomaly import organ_mean
 from meddiff_core.metrics.anomaly import lesion_dice, map_metrics, slice_scores
 from meddiff_core.metrics.auroc import auroc
 
@@ -83,7 +83,7 @@ def score_map(difference: np.ndarray, case: AnomalyCase, finish: Finish, polarit
     """Finish a method's difference and turn it so that higher is more anomalous; 0 where it is taken off."""
     inner = case.organ if finish.erosion == 0 else case.depth > finish.erosion
     if finish.smoothing:
-        smooth = organ_gaussian(difference, inner, case.spacing, finish.smoothing)
+        smooth = organ_mean(difference, inner, case.spacing, finish.smoothing)
     else:
         smooth = np.where(inner, difference, 0)
     return {"bright": smooth, "dark": -smooth, "both": np.abs(smooth)}[polarity]
