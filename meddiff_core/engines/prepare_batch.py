@@ -15,7 +15,7 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 class FoundationPrepareBatch(DiffusionPrepareBatch):
     """Makes `(inputs, target, (), {timesteps, class_labels})` from a batch of patches.
 
-    Inputs are `(B, 5, X, Y, Z)`: noisy image, coordinates, anatomy. Region and anatomy are dropped at random,
+    Inputs are `(B, 5 + K, X, Y, Z)`: noisy image, coordinates, anatomy, control. Region and anatomy are dropped at random,
     each on its own, so that both are optional at inference (classifier-free guidance). Anatomy is dropped
     more often in the low-noise range: a scan to be denoised mostly comes without a map, while synthesis,
     which starts from pure noise, has one.
@@ -30,6 +30,8 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         drop_region: how often the region becomes the null class; 0.1.
         drop_anatomy: how often the anatomy becomes the null label; 0.1 as in the paper.
         drop_anatomy_low_noise: the same for timesteps within `low_noise_range`.
+        control_keys: further maps of the batch, `(B, C, X, Y, Z)`, that follow the anatomy in the inputs: the
+            condition of a ControlNet. Never dropped: without it there is nothing to fine-tune for.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         drop_region: float = 0.1,
         drop_anatomy: float = 0.1,
         drop_anatomy_low_noise: float = 0.6,
+        control_keys: Sequence[str] = (),
     ) -> None:
         super().__init__(num_train_timesteps=schedule.num_train_timesteps)
         self.schedule = schedule
@@ -52,6 +55,7 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         self.drop_region = drop_region
         self.drop_anatomy = drop_anatomy
         self.drop_anatomy_low_noise = drop_anatomy_low_noise
+        self.control_keys = tuple(control_keys)
 
     def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
         """Timesteps `(B,)`: a mixture of the low-noise range, the high-noise range, and all of them."""
@@ -85,7 +89,8 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         regions, anatomy = self.drop_conditions(regions, anatomy, timesteps)
         noise = self.get_noise(image)
         noisy = self.schedule.add_noise(image, noise, timesteps)
-        inputs = torch.cat([noisy, coords, anatomy], dim=1)
+        control = [send(batchdata[key]) for key in self.control_keys]
+        inputs = torch.cat([noisy, coords, anatomy, *control], dim=1)
         target = self.get_target(image, noise, timesteps)
         return inputs, target, (), {"timesteps": timesteps, "class_labels": regions}
 
@@ -107,10 +112,13 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
         schedule: noise schedule.
         timestep: 87 is sigma 0.15 in [-1, 1], the noise level of the denoising figures.
         seed: seed of the noise.
+        control_keys: as in `FoundationPrepareBatch`.
     """
 
-    def __init__(self, schedule: NoiseSchedule, timestep: int = 87, seed: int = 0) -> None:
-        super().__init__(schedule)
+    def __init__(
+        self, schedule: NoiseSchedule, timestep: int = 87, seed: int = 0, control_keys: Sequence[str] = ()
+    ) -> None:
+        super().__init__(schedule, control_keys=control_keys)
         self.timestep = timestep
         self.seed = seed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from monai.networks.nets import DiffusionModelUNet
@@ -35,6 +35,20 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 CONDITION_CHANNELS = 4
 """Coordinates x, y, z and the anatomy label follow the noisy image in the input."""
+
+
+class Control(Protocol):
+    """What `CTDenoiser` asks of a control; each answer holds keyword arguments of the part that it steers."""
+
+    def unet_residuals(
+        self,
+        features: torch.Tensor,
+        control: torch.Tensor,
+        timesteps: torch.Tensor,
+        class_labels: torch.Tensor,
+    ) -> dict[str, Any]: ...
+
+    def detail_residuals(self, control: torch.Tensor, *inputs: torch.Tensor) -> dict[str, Any]: ...
 
 
 class CTDenoiser(nn.Module):
@@ -71,14 +85,17 @@ class CTDenoiser(nn.Module):
         detail_channels: int = options.pop("detail_channels")
         cell = self.factor**3
         self.stem = ConditionStem(label_channels, num_frequencies, self.factor)
-        self.unet = DiffusionModelUNet(
-            spatial_dims=3,
-            in_channels=cell + self.stem.out_channels,
-            out_channels=cell * context_channels if detail_channels else 1,
-            num_res_blocks=num_res_blocks,
-            num_class_embeds=len(REGIONS),
-            use_flash_attention=True,
+        self.encoder_options = {
+            "spatial_dims": 3,
+            "in_channels": cell + self.stem.out_channels,
+            "num_res_blocks": num_res_blocks,
+            "num_class_embeds": len(REGIONS),
+            "use_flash_attention": True,
             **options,
+        }
+        """Of the U-Net's encoder, which a ControlNet copies."""
+        self.unet = DiffusionModelUNet(
+            **self.encoder_options, out_channels=cell * context_channels if detail_channels else 1
         )
         width = options["channels"][0]
         self.detail = (
@@ -94,14 +111,16 @@ class CTDenoiser(nn.Module):
         x: torch.Tensor,
         timesteps: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
+        control: Control | None = None,
     ) -> torch.Tensor:
         """Predict eps or v, `(B, 1, X, Y, Z)`.
 
         Args:
             x: `(B, 5 + K, X, Y, Z)`: noisy image in [-1, 1] scale, coordinates x, y, z in [-1, 1], anatomy
-                label; K further control channels are for a ControlNet and ignored here.
+                label; K further control channels are for a ControlNet and ignored without one.
             timesteps: `(B,)` long, 0 to 999; default 0.
             class_labels: `(B,)` long region ids, default 0, the null class.
+            control: adds to the hidden states, see `ControlledDenoiser`.
         """
         if any(size % self.divisor for size in x.shape[2:]):
             raise ValueError(
@@ -111,11 +130,15 @@ class CTDenoiser(nn.Module):
         timesteps = zeros if timesteps is None else timesteps
         class_labels = zeros if class_labels is None else class_labels
         labels = self.stem.embed(x[:, 4:5])
-        output = self.unet(self._features(x, labels), timesteps, class_labels=class_labels)
+        features = self._features(x, labels)
+        added = control.unet_residuals(features, x[:, 5:], timesteps, class_labels) if control else {}
+        output = self.unet(features, timesteps, class_labels=class_labels, **added)
         if self.detail is None:
             return output
         context = pixelshuffle(output, 3, self.factor)
-        return self.detail(x[:, :1], context, labels, self.embedding(timesteps, class_labels))
+        inputs = (x[:, :1], context, labels, self.embedding(timesteps, class_labels))
+        added = control.detail_residuals(x[:, 5:], *inputs) if control else {}
+        return self.detail(*inputs, **added)
 
     def context_input(self, x: torch.Tensor) -> torch.Tensor:
         """What the U-Net (and a ControlNet beside it) sees: cells of the image, position, anatomy."""

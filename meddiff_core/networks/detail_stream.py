@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from monai.networks.blocks import Convolution
 from torch import nn
@@ -53,7 +55,13 @@ class DetailStream(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(
-        self, noisy: torch.Tensor, context: torch.Tensor, labels: torch.Tensor, embedding: torch.Tensor
+        self,
+        noisy: torch.Tensor,
+        context: torch.Tensor,
+        labels: torch.Tensor,
+        embedding: torch.Tensor,
+        residuals: Sequence[torch.Tensor] = (),
+        output_residual: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Predict `(B, 1, X, Y, Z)`.
 
@@ -62,15 +70,40 @@ class DetailStream(nn.Module):
             context: `(B, context_channels, X, Y, Z)`.
             labels: embedded anatomy `(B, label_channels, X, Y, Z)`.
             embedding: of time and region `(B, embedding_channels)`.
+            residuals: added to the hidden states, see `hidden_states`; of a `DetailControl`.
+            output_residual: added to the prediction; of a `DetailControl`.
         """
-        h = self.conv_in(noisy)
+        h = self.hidden_states(noisy, context, labels, embedding, residuals)[-1]
+        weights = self.label_weights(embedding)[:, :, None, None, None]
+        direct = (labels * weights).sum(dim=1, keepdim=True)
+        prediction = self.conv_out(self.activation(h)) + direct
+        return prediction if output_residual is None else prediction + output_residual
+
+    def hidden_states(
+        self,
+        noisy: torch.Tensor,
+        context: torch.Tensor,
+        labels: torch.Tensor,
+        embedding: torch.Tensor,
+        residuals: Sequence[torch.Tensor] = (),
+    ) -> list[torch.Tensor]:
+        """What comes out of the first convolution and of each following one, `(B, channels, X, Y, Z)` each.
+
+        The residuals, where there are any, are added to these states, one to each.
+        """
+        states = [_plus(self.conv_in(noisy), residuals[:1])]
         for i, (convolution, modulation) in enumerate(zip(self.convolutions, self.modulations, strict=True)):
+            h = states[-1]
             if i == self.first_half:
                 joined = self.join(torch.cat([context, labels.to(context.dtype)], dim=1))
                 h = h + _modulated(joined, self.join_modulation(embedding))
             h = h + convolution(self.activation(_modulated(h, modulation(embedding))))
-        weights = self.label_weights(embedding)[:, :, None, None, None]
-        return self.conv_out(self.activation(h)) + (labels * weights).sum(dim=1, keepdim=True)
+            states.append(_plus(h, residuals[i + 1 : i + 2]))
+        return states
+
+
+def _plus(h: torch.Tensor, residuals: Sequence[torch.Tensor]) -> torch.Tensor:
+    return sum(residuals, start=h)
 
 
 def _modulated(x: torch.Tensor, scale_and_shift: torch.Tensor) -> torch.Tensor:

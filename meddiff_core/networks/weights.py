@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from meddiff_core.errors import InputError
+from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 
 
 def load_weights(
@@ -27,15 +28,53 @@ def load_weights(
     """
     if path is None:
         return network.to(device)
+    try:
+        network.load_state_dict(read_state(path))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"Weights {path} do not fit this network or are damaged: get them again.") from error
+    return network.to(device).eval()
+
+
+def load_controlled_weights(
+    network: ControlledDenoiser,
+    foundation: str | Path | None,
+    control: str | Path | None = None,
+    device: torch.device | str = "cpu",
+) -> ControlledDenoiser:
+    """Load the foundation and the trained part of a network with a ControlNet.
+
+    Args:
+        network: the network.
+        foundation: weights of the foundation; None keeps those that it has, for training from scratch.
+        control: weights of the trained part, or of the whole network, which then overrule `foundation`; None
+            starts the part from the foundation.
+        device: where the network should lie.
+
+    Raises:
+        InputError: if a file is missing, damaged, or from another network.
+    """
+    load_weights(network.foundation, foundation)
+    if control is None:
+        network.copy_foundation()
+        return network.to(device)
+    whole = any(name.startswith("foundation.") for name in read_state(control))
+    load_weights(network if whole else network.control, control)
+    return network.to(device).eval()
+
+
+def read_state(path: str | Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file, loaded with `weights_only=True`: it cannot run code.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"Weights {path} are missing: get the ct_foundation bundle with its models folder, or train it "
-            "with the train.json of that bundle, and set foundation_root to it."
+            f"Weights {path} are missing: get the bundle {path.parent.parent.name} with its models, or "
+            "train it with its train.json, and name that bundle by foundation_root or bundle_root."
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
-        raise InputError(f"Weights {path} do not fit this network or are damaged: get them again.") from error
-    return network.to(device).eval()
+        raise InputError(f"Weights {path} are damaged: get them again.") from error

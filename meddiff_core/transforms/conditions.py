@@ -10,7 +10,9 @@ from monai.transforms import MapTransform
 
 
 class AppendConditionsd(MapTransform):
-    """Appends condition maps to an image as channels `(1 + K, X, Y, Z)`; maps that are absent are left out.
+    """Appends condition maps to an image as channels `(1 + K, X, Y, Z)`; absent maps are left out at the end.
+
+    Where one is absent before another that is there, zeros take its place: each map has its own channel.
 
     Args:
         keys: one image, `(1, X, Y, Z)`; its metadata and geometry stay.
@@ -23,8 +25,9 @@ class AppendConditionsd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         result = dict(data)
-        maps = [torch.as_tensor(result[key]) for key in self.conditions if key in result]
-        for key in self.key_iterator(result):
-            if maps:
-                result[key] = torch.cat([result[key], *(m.to(result[key].dtype) for m in maps)])
+        present = [i for i, key in enumerate(self.conditions) if key in result]
+        for key in self.key_iterator(result) if present else ():
+            image = result[key]
+            maps = [result.get(name, torch.zeros_like(image)) for name in self.conditions[: present[-1] + 1]]
+            result[key] = torch.cat([image, *(torch.as_tensor(m).to(image.dtype) for m in maps)])
         return result

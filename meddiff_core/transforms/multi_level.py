@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
@@ -56,27 +57,37 @@ class RandLevelPatchd(MapTransform, Randomizable):
     patch, its mirror image continues it, in the image, the labels and the coordinates alike.
 
     Args:
-        keys: the image first, then label maps of the same grid; `(C, X, Y, Z)`.
+        keys: images and label maps of the same grid, `(C, X, Y, Z)`.
         roi_size: size of the patch that comes out.
-        zoom: voxels of the volume per voxel of the patch and axis: 1 crops the patch, 2 crops twice the
-            patch and resizes it; None resizes the whole volume.
+        zoom: voxels of the volume per voxel of the patch, for all axes or for each: 1 crops the patch, 2
+            crops twice the patch and resizes it; None resizes the whole volume.
         body_key: label map in which a patch must hold some body.
         min_body: least share of body in a patch; the best of `tries` boxes is taken if none reaches it.
         tries: boxes to draw.
+        mode: of each key: `area` for an image, which is resized as `resample_antialiased` does, `nearest` for
+            labels. Default: the first key is an image, the others are labels.
+        voxels_key: indices of voxels, of which a patch must hold one (a lesion): what MONAI's
+            `ClassesToIndicesd` makes of a mask, whose last class counts.
+        allow_missing_keys: leave out keys that are absent, but never the first.
     """
 
     def __init__(
         self,
         keys: KeysCollection,
         roi_size: Sequence[int] | int,
-        zoom: int | None = 1,
+        zoom: Sequence[float] | float | None = 1,
         body_key: str = "anatomy",
         min_body: float = 0.3,
         tries: int = 8,
+        mode: Sequence[str] | None = None,
+        voxels_key: str | None = None,
+        allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys)
+        super().__init__(keys, allow_missing_keys)
+        self.voxels_key = voxels_key
+        self.mode = mode or ["area"] + ["nearest"] * (len(self.keys) - 1)
         self.roi_size = ensure_tuple_rep(roi_size, 3)
-        self.zoom = zoom
+        self.zoom = None if zoom is None else ensure_tuple_rep(zoom, 3)
         self.body_key = body_key
         self.min_body = min_body
         self.tries = tries
@@ -84,13 +95,18 @@ class RandLevelPatchd(MapTransform, Randomizable):
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         result = dict(data)
         shape = result[self.keys[0]].shape[1:]
-        start, box = self._draw_box(shape, torch.as_tensor(result[self.body_key]))
+        box = [min(n, round(r * z)) for n, r, z in zip(shape, self.roi_size, self.zoom or shape, strict=True)]
+        if self.voxels_key:
+            start = self._start_around(shape, box, result[self.voxels_key][-1])
+        else:
+            start = self._start_in_body(shape, box, torch.as_tensor(result[self.body_key]))
         # the part of the patch that the box fills; the rest is mirrored
-        size = [max(1, round(n / (self.zoom or n / r))) for n, r in zip(box, self.roi_size, strict=True)]
+        zoom = self.zoom or [n / r for n, r in zip(box, self.roi_size, strict=True)]
+        size = [max(1, round(n / z)) for n, z in zip(box, zoom, strict=True)]
         cut = tuple(slice(a, a + n) for a, n in zip(start, box, strict=True))
-        for i, key in enumerate(self.keys):
+        for key, mode in self.key_iterator(result, self.mode):
             patch = torch.as_tensor(result[key])[(slice(None), *cut)]
-            if i == 0:
+            if mode == "area":
                 patch = resample_antialiased(patch.float(), size)
             else:
                 patch = F.interpolate(patch[None].float(), size, mode="nearest-exact")[0]
@@ -98,10 +114,14 @@ class RandLevelPatchd(MapTransform, Randomizable):
         result["coords"] = mirror_to(box_coordinates(start, box, size, shape), self.roi_size)
         return result
 
-    def _draw_box(self, shape: Sequence[int], labels: torch.Tensor) -> tuple[list[int], list[int]]:
-        if self.zoom is None:
-            return [0, 0, 0], list(shape)
-        box = [min(n, r * self.zoom) for n, r in zip(shape, self.roi_size, strict=True)]
+    def _start_around(self, shape: Sequence[int], box: Sequence[int], voxels: Sequence[int]) -> list[int]:
+        """First voxel of a box that holds one of `voxels`, anywhere within it."""
+        voxel = np.unravel_index(int(voxels[self.R.randint(len(voxels))]), shape)
+        starts = [int(v) - int(self.R.randint(b)) for v, b in zip(voxel, box, strict=True)]
+        return [min(max(0, a), n - b) for a, n, b in zip(starts, shape, box, strict=True)]
+
+    def _start_in_body(self, shape: Sequence[int], box: Sequence[int], labels: torch.Tensor) -> list[int]:
+        """First voxel of a random box, of several the first with enough body."""
         best, best_share = [0, 0, 0], -1.0
         for _ in range(self.tries):
             start = [int(self.R.randint(0, n - b + 1)) for n, b in zip(shape, box, strict=True)]
@@ -112,7 +132,7 @@ class RandLevelPatchd(MapTransform, Randomizable):
                 best, best_share = start, share
             if share >= self.min_body:
                 break
-        return best, box
+        return best
 
 
 def mirror_to(patch: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -181,3 +181,37 @@ def test_box_coordinates_of_the_whole_are_the_coordinates():
 def test_coordinates_of_a_whole_volume():
     result = Coordinatesd("image")({"image": torch.zeros(1, 5, 4, 3)})
     assert torch.equal(result["coords"], coordinates((5, 4, 3)))
+
+
+def test_an_axis_can_have_a_zoom_of_its_own():
+    result = patch((40, 64, 48), (1, 1, 2))
+    assert result["image"].shape == (3, ROI, ROI, ROI)
+    step = (
+        (result["coords"][:, 1, 1, 1] - result["coords"][:, 0, 0, 0]) * (torch.tensor([40, 64, 48]) - 1) / 2
+    )
+    torch.testing.assert_close(step, torch.tensor([1.0, 1.0, 2.0]))
+    torch.testing.assert_close(result["image"], result["coords"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("zoom", LEVELS)
+def test_a_patch_around_a_lesion_holds_it(zoom):
+    data = volume((40, 64, 48))
+    lesion = torch.zeros(1, 40, 64, 48)
+    lesion[0, 38:, 0:3, 20:23] = 1
+    voxels = [None, lesion.flatten().nonzero()[:, 0].numpy()]
+    transform = RandLevelPatchd(("image", "anatomy", "lesion"), ROI, zoom, voxels_key="voxels")
+    for seed in range(5):
+        transform.set_random_state(seed)
+        result = transform(data | {"lesion": lesion, "voxels": voxels})
+        assert result["lesion"].shape == (1, ROI, ROI, ROI) and result["lesion"].any()
+
+
+def test_a_second_image_is_resized_as_an_image():
+    data = volume((40, 64, 48))
+    transform = RandLevelPatchd(
+        ("image", "anatomy", "thick"), ROI, 2, mode=("area", "nearest", "area"), allow_missing_keys=True
+    )
+    transform.set_random_state(0)
+    result = transform(data | {"thick": data["image"].clone()})
+    assert torch.equal(result["thick"], result["image"])
+    assert "thick" not in transform(data)
