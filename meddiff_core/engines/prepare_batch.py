@@ -15,10 +15,10 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 class FoundationPrepareBatch(DiffusionPrepareBatch):
     """Makes `(inputs, target, (), {timesteps, class_labels})` from a batch of patches.
 
-    Inputs are `(B, 5 + K, X, Y, Z)`: noisy image, coordinates, anatomy, control. Region and anatomy are dropped at random,
-    each on its own, so that both are optional at inference (classifier-free guidance). Anatomy is dropped
-    more often in the low-noise range: a scan to be denoised mostly comes without a map, while synthesis,
-    which starts from pure noise, has one.
+    Inputs are `(B, 5 + K, X, Y, Z)`: noisy image, coordinates, anatomy, control. Region and anatomy are
+    dropped at random, each on its own, so that both are optional at inference (classifier-free guidance).
+    Anatomy is dropped more often in the low-noise range: a scan to be denoised mostly comes without a map,
+    while synthesis, which starts from pure noise, has one.
 
     Args:
         schedule: noise schedule; it also knows what the network predicts.

@@ -101,5 +101,5 @@ class ControlBranch(nn.Module):
 
     def detail_residuals(self, control: torch.Tensor, *inputs: torch.Tensor) -> dict[str, Any]:
         """What to add in the full-resolution stream, whose inputs are `inputs`."""
-        residuals, output_residual = self.detail(control, *inputs)
-        return {"residuals": residuals, "output_residual": output_residual}
+        residuals, output = self.detail(control, *inputs)
+        return {"residuals": residuals, "output": output}

@@ -14,8 +14,10 @@ from meddiff_core.networks.detail_stream import DetailStream
 class DetailControl(nn.Module):
     """A trainable copy of a `DetailStream` that sees the condition and adds to each of its hidden states.
 
-    The condition also reaches the output directly, weighted by time and region, as the anatomy does in the
-    stream itself. All three ways out start at zero.
+    It also answers itself: a last convolution of its own and the condition as it is, weighted by time and
+    region, are added to the stream's prediction, and the prediction is scaled by them. A ControlNet that can
+    only add to hidden states first has to cancel, in a decoder that is frozen, what the foundation expects
+    without the condition. All of this starts at zero, the scale at one.
 
     Args:
         stream: the stream to copy.
@@ -35,7 +37,8 @@ class DetailControl(nn.Module):
         )
         states = len(stream.convolutions) + 1
         self.out = nn.ModuleList(zero_module(nn.Conv3d(width, width, kernel_size=1)) for _ in range(states))
-        self.direct_weights = zero_module(nn.Linear(embedding_channels, channels))
+        self.conv_out = zero_module(nn.Conv3d(width, 1, kernel_size=3, padding=1))
+        self.weights = zero_module(nn.Linear(embedding_channels, channels + 1))
 
     def forward(
         self,
@@ -44,14 +47,15 @@ class DetailControl(nn.Module):
         context: torch.Tensor,
         labels: torch.Tensor,
         embedding: torch.Tensor,
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """What to add to the stream's hidden states and to its prediction.
+    ) -> tuple[list[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        """What to add to the stream's hidden states, and the factor and summand of its prediction.
 
         Args:
             control: the condition `(B, K, X, Y, Z)`.
             noisy: this and the rest are inputs of `DetailStream`.
         """
         states = self.stream.hidden_states(noisy, context, labels, embedding, [self.embed(control)])
-        weights = self.direct_weights(embedding)[:, :, None, None, None]
-        direct = (control * weights).sum(dim=1, keepdim=True)
-        return [out(state) for out, state in zip(self.out, states, strict=True)], direct
+        weights = self.weights(embedding)[:, :, None, None, None]
+        direct = (control * weights[:, 1:]).sum(dim=1, keepdim=True)
+        own = self.conv_out(self.stream.activation(states[-1])) + direct
+        return [out(state) for out, state in zip(self.out, states, strict=True)], (1 + weights[:, :1], own)

@@ -61,7 +61,7 @@ class DetailStream(nn.Module):
         labels: torch.Tensor,
         embedding: torch.Tensor,
         residuals: Sequence[torch.Tensor] = (),
-        output_residual: torch.Tensor | None = None,
+        output: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Predict `(B, 1, X, Y, Z)`.
 
@@ -71,13 +71,13 @@ class DetailStream(nn.Module):
             labels: embedded anatomy `(B, label_channels, X, Y, Z)`.
             embedding: of time and region `(B, embedding_channels)`.
             residuals: added to the hidden states, see `hidden_states`; of a `DetailControl`.
-            output_residual: added to the prediction; of a `DetailControl`.
+            output: factor and summand of the prediction; of a `DetailControl`.
         """
         h = self.hidden_states(noisy, context, labels, embedding, residuals)[-1]
         weights = self.label_weights(embedding)[:, :, None, None, None]
         direct = (labels * weights).sum(dim=1, keepdim=True)
         prediction = self.conv_out(self.activation(h)) + direct
-        return prediction if output_residual is None else prediction + output_residual
+        return prediction if output is None else prediction * output[0] + output[1]
 
     def hidden_states(
         self,

@@ -11,11 +11,7 @@ SHAPE = (4, 4, 4)
 
 
 def test_a_voxel_of_a_lesion_counts_as_often_as_its_weight():
-    prediction, target, mask = (
-        torch.zeros(1, 1, 1, 1, 4),
-        torch.zeros(1, 1, 1, 1, 4),
-        torch.zeros(1, 1, 1, 1, 4),
-    )
+    prediction, target, mask = (torch.zeros(1, 1, 1, 1, 4) for _ in range(3))
     target[..., 0], mask[..., 0] = 2.0, 1.0
     loss = LesionWeightedMSELoss(5.0)(prediction, torch.cat([target, mask], dim=1))
     assert float(loss) == 5 * 4 / (5 + 3)

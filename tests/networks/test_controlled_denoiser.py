@@ -127,7 +127,7 @@ def test_the_trained_part_alone_is_saved_and_found_again(tmp_path):
             results.append(fresh(x, t, region))
     assert torch.equal(*results)
     with torch.no_grad():
-        torch.testing.assert_close(results[0], made.eval()(x, t, region), atol=2e-2, rtol=0)
+        torch.testing.assert_close(results[0], made.eval()(x, t, region), atol=2e-2, rtol=2e-3)
 
 
 def test_a_branch_starts_from_the_foundation_that_was_loaded(tmp_path):

@@ -26,7 +26,7 @@ def test_a_slab_keeps_its_mean():
     """With factor 2 the slabs are pairs of voxels, from one of two starts or in between."""
     flat = torch.arange(24.0).expand(1, 2, 2, 24)
     thick = RandThickSlicesd("image", factor=(2, 2))({"image": flat})["thick"]
-    torch.testing.assert_close(thick[..., 4:-4], flat[..., 4:-4], atol=1e-4, rtol=0)
+    torch.testing.assert_close(thick[..., 4:-4], flat[..., 4:-4], atol=2e-3, rtol=0)
 
 
 def test_factors_and_starts_vary_and_a_seed_repeats_them():
