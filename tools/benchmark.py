@@ -12,9 +12,14 @@ from pathlib import Path
 import fire
 from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
+from benchmarks import lesion as lesion_benchmark
+from benchmarks import super_resolution as super_resolution_benchmark
 from benchmarks.anomaly_cases import phantom_cases, read_cases
+from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
+from benchmarks.lesion_methods import make_method as lesion_method
 from benchmarks.scans import read_scans
 
+from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
 from meddiff_core.user_errors import show_sentences
 
 Words = str | Sequence[str]
@@ -96,12 +101,91 @@ def anomaly(
     print(anomaly_benchmark.table(rows))
 
 
-def _words(value: Words | Sequence[int]) -> list[str]:
-    """`a,b` as a list; `fire` has split it already where it could."""
-    words = value.split(",") if isinstance(value, str) else value
+def lesion(
+    output_dir: str,
+    datalist: str | None = None,
+    methods: Words = "copy,texture,ours",
+    samples: int = 3,
+    seed: int = 0,
+    segmenter: str | None = None,
+    nnunet_model: str | None = None,
+    generation_root: str | None = None,
+) -> None:
+    """Make lesions in the masks of real ones; write a table as Markdown and JSON.
+
+    The data list has the cases under `validation` and the lesions to learn from under `training`, as
+    `tools/prepare_data.py` writes it; a case never has its own patient as donor. Items without a lesion are
+    left out.
+
+    Args:
+        output_dir: where `lesion.md` and `lesion.json` go.
+        datalist: the list; default phantoms with lesions, and other phantoms as donors.
+        methods: copy (a donor's lesion, warped and blended), texture (filtered noise), ours (inpainting).
+        samples: lesions per case, of the methods that draw noise.
+        seed: of the first of them.
+        segmenter: `segmenter.pt` of ct_lesion_generation, for Dice.
+        nnunet_model: folder of a trained nnU-Net v2 model instead.
+        generation_root: bundle with the weights of ours; default ct_lesion_generation.
+    """
+    cases, donors = (
+        read_lesion_cases(Path(datalist), section) if datalist else phantom_lesion_cases(section)
+        for section in ("validation", "training")
+    )
+    root = Path(generation_root) if generation_root else None
+    made = [lesion_method(name, donors, samples, seed, root) for name in _words(methods)]
+    rows = lesion_benchmark.run(cases, made, lesion_segmenter(segmenter, nnunet_model), Path(output_dir))
+    print(lesion_benchmark.table(rows))
+
+
+def super_resolution(
+    output_dir: str,
+    images: Words | None = None,
+    regions: Words = "chest,abdomen",
+    factors: Words | int = "2,4",
+    block: str | Sequence[int] | None = "192,192,64",
+    methods: Words = "nearest,trilinear,trilinear_projected,cubic,cubic_projected,smooth,ours_1",
+    drop_slices: int = 1,
+    weights: str | None = None,
+) -> None:
+    """Make thin slices from simulated thick ones; write a table as Markdown and JSON.
+
+    Args:
+        output_dir: where `super_resolution.md` and `super_resolution.json` go.
+        images: thin CTs or folders of them, comma-separated, or one data list; default a phantom of each
+            region.
+        regions: region of each image, comma-separated; one region serves all images.
+        factors: thin slices per thick one, comma-separated.
+        block: voxels of the central block; None for the whole scan.
+        methods: nearest, trilinear, cubic, each also with _projected (agrees with the thick slices), smooth,
+            ours_N (N steps).
+        drop_slices: thick slices at either end whose thin ones do not count.
+        weights: trained part of ours, such as a checkpoint's; default that of the bundle.
+    """
+    rows = super_resolution_benchmark.run(
+        read_scans(_words(images) if images else None, _words(regions)),
+        factors=[int(factor) if factor.isdigit() else factor for factor in _words(factors)],
+        block=tuple(int(size) for size in _words(block)) if block else None,
+        methods=_words(methods),
+        drop_slices=drop_slices,
+        weights=Path(weights) if weights else None,
+        output_dir=Path(output_dir),
+    )
+    print(super_resolution_benchmark.table(rows))
+
+
+def _words(value: Words | Sequence[int] | int) -> list[str]:
+    """`a,b` as a list; `fire` has split it already where it could, and made a number of a single one."""
+    words = value if isinstance(value, list | tuple) else str(value).split(",")
     return [str(word).strip() for word in words]
 
 
 if __name__ == "__main__":
     show_sentences()
-    fire.Fire({"denoising": denoising, "anomaly": anomaly})
+    fire.Fire(
+        {
+            "denoising": denoising,
+            "anomaly": anomaly,
+            "lesion": lesion,
+            "super_resolution": super_resolution,
+        }
+    )

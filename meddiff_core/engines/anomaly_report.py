@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from ignite.engine import Engine, Events
 
-from meddiff_core.files import whole_file
+from meddiff_core.engines.report import EvaluationReport, means
 from meddiff_core.metrics.anomaly import lesion_dice, map_metrics, slice_scores
 from meddiff_core.metrics.auroc import auroc
 from meddiff_core.transforms.scans import scan_stem
@@ -16,12 +15,12 @@ from meddiff_core.transforms.scans import scan_stem
 _PER_VOLUME = {"pixel_auroc": "pixel AUROC", "pro": "PRO (0.3)", "dice": "Dice"}
 
 
-class AnomalyReport:
+class AnomalyReport(EvaluationReport):
     """Writes `anomaly.json` and `anomaly.md`, and puts the means into `engine.state.metrics`.
 
     Per volume: pixel AUROC and PRO of the map and Dice of the mask, all within the organ. Over all volumes
     together: image AUROC, where an image is an axial slice. The metrics are `pixel_auroc`, `pro`, `dice` and
-    `image_auroc`; a volume without lesions counts in the last alone. List it before a `MetricsSaver`.
+    `image_auroc`; a volume without lesions counts in the last alone.
 
     Args:
         output_dir: folder of the two files.
@@ -31,6 +30,8 @@ class AnomalyReport:
         organ_key: the organ, a MetaTensor; the volume is named after its file.
     """
 
+    name = "anomaly"
+
     def __init__(
         self,
         output_dir: str | Path,
@@ -39,71 +40,54 @@ class AnomalyReport:
         lesion_key: str = "lesion",
         organ_key: str = "organ",
     ) -> None:
-        self.output_dir = Path(output_dir)
+        super().__init__(output_dir)
         self.pred_key = pred_key
         self.mask_key = mask_key
         self.lesion_key = lesion_key
         self.organ_key = organ_key
 
-    def attach(self, engine: Engine) -> None:
-        """Register with an evaluator whose batch and output are lists of dictionaries, as MONAI's."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
-
-    def _start(self) -> None:
-        self.rows: list[dict] = []
+    def start(self) -> None:
+        """Forget what an earlier run has measured."""
+        super().start()
         self.slices: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def _measure(self, engine: Engine) -> None:
-        for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
-            item = {**batch, **output}  # what is neither input, label nor prediction stays in the batch
-            score_map = np.asarray(item[self.pred_key])[0]
-            mask, organ = (np.asarray(item[key])[0] > 0 for key in (self.mask_key, self.organ_key))
-            healthy = self.lesion_key not in item
-            lesion = np.zeros_like(organ) if healthy else np.asarray(item[self.lesion_key])[0] > 0
-            metrics = map_metrics(score_map, lesion, organ)
-            name = scan_stem(item[self.organ_key].meta["filename_or_obj"])
-            self.rows.append({"volume": name, **metrics, "dice": lesion_dice(mask, lesion, organ)})
-            self.slices.append(slice_scores(score_map, lesion, organ))
+    def measure(self, item: Mapping) -> dict:
+        """The numbers of one volume; the scores of its slices are kept."""
+        score_map = np.asarray(item[self.pred_key])[0]
+        mask, organ = (np.asarray(item[key])[0] > 0 for key in (self.mask_key, self.organ_key))
+        healthy = self.lesion_key not in item
+        lesion = np.zeros_like(organ) if healthy else np.asarray(item[self.lesion_key])[0] > 0
+        self.slices.append(slice_scores(score_map, lesion, organ))
+        name = scan_stem(item[self.organ_key].meta["filename_or_obj"])
+        metrics = map_metrics(score_map, lesion, organ)
+        return {"volume": name, **metrics, "dice": lesion_dice(mask, lesion, organ)}
 
-    def _write(self, engine: Engine) -> None:
-        if not self.rows:  # every scan failed; the evaluator says why
-            return
-        means = {key: _mean([row[key] for row in self.rows]) for key in _PER_VOLUME}
+    def result(self) -> dict:
+        """Content of `anomaly.json`."""
         scores, truth = (np.concatenate(parts) for parts in zip(*self.slices, strict=True))
-        means["image_auroc"] = auroc(scores, truth)
-        engine.state.metrics.update(means)
-        result = {"mean": _plain(means), "volumes": [_plain(row) for row in self.rows]}
-        with whole_file(self.output_dir / "anomaly.json") as draft:
-            draft.write_text(json.dumps(result, indent=1))
-        with whole_file(self.output_dir / "anomaly.md") as draft:
-            draft.write_text(_table(self.rows, means, int(truth.sum()), truth.size))
+        mean = means([{key: volume[key] for key in _PER_VOLUME} for volume in self.volumes])
+        return {
+            "mean": mean | {"image_auroc": auroc(scores, truth)},
+            "slices": len(truth),
+            "slices_with_lesion": int(truth.sum()),
+            "volumes": self.volumes,
+        }
+
+    def page(self, result: Mapping) -> str:
+        """Table of `result`."""
+        mean, volumes, with_lesion = result["mean"], result["volumes"], result["slices_with_lesion"]
+        lines = [
+            f"| volume | {' | '.join(_PER_VOLUME.values())} |",
+            "|---|" + "---|" * len(_PER_VOLUME),
+            *(_line(volume["volume"], volume) for volume in volumes),
+            _line("mean", mean),
+            "",
+            f"Image AUROC {mean['image_auroc']:.3f}: {with_lesion} axial slices with a lesion against "
+            f"{result['slices'] - with_lesion} without, {len(volumes)} volume(s); a slice scores the mean of "
+            "its highest 1 % of organ voxels.",
+        ]
+        return "\n".join(lines) + "\n"
 
 
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _plain(row: dict) -> dict:
-    """JSON has no nan."""
-    return {key: None if value != value else value for key, value in row.items()}
-
-
-def _table(rows: list[dict], means: dict[str, float], with_lesion: int, slices: int) -> str:
-    lines = [
-        f"| volume | {' | '.join(_PER_VOLUME.values())} |",
-        "|---|" + "---|" * len(_PER_VOLUME),
-        *(_line(row["volume"], row) for row in rows),
-        _line("mean", means),
-        "",
-        f"Image AUROC {means['image_auroc']:.3f}: {with_lesion} axial slices with a lesion against "
-        f"{slices - with_lesion} without, {len(rows)} volume(s); a slice scores the mean of its highest 1 % "
-        "of organ voxels.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _line(name: str, row: dict[str, float]) -> str:
-    return f"| {name} | {' | '.join(f'{row[key]:.3f}' for key in _PER_VOLUME)} |"
+def _line(name: str, row: Mapping[str, float]) -> str:
+    return f"| {name} | {' | '.join(f'{row.get(key, np.nan):.3f}' for key in _PER_VOLUME)} |"

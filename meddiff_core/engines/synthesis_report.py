@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.files import whole_file
+from meddiff_core.engines.report import EvaluationReport, means
 from meddiff_core.metrics.anatomy_dice import Segmenter, anatomy_dice, segmenter_name
 from meddiff_core.metrics.feature_distance import feature_distance
 from meddiff_core.metrics.features import FeatureExtractor
@@ -22,13 +20,12 @@ from meddiff_core.reports.synthesis_tables import synthesis_markdown
 from meddiff_core.transforms.scans import scan_stem
 
 
-class SynthesisReport:
+class SynthesisReport(EvaluationReport):
     """Writes `synthesis.json` and `synthesis.md`, and puts the means into `engine.state.metrics`.
 
     Per volume: MS-SSIM, HU per coarse class and per organ, Dice of the anatomy and seam index, the last two
     of the real CT as well; `hu_error` is the mean absolute difference of the classes. Over all volumes
-    together: FID and MMD of the features of their blocks. All in HU clipped to the widest window. List it
-    before a `MetricsSaver`.
+    together: FID and MMD of the features of their blocks. All in HU clipped to the widest window.
 
     Args:
         output_dir: folder of the two files.
@@ -41,6 +38,8 @@ class SynthesisReport:
         anatomy_key: the map that the CT was generated from.
     """
 
+    name = "synthesis"
+
     def __init__(
         self,
         output_dir: str | Path,
@@ -52,34 +51,28 @@ class SynthesisReport:
         label_key: str = "label",
         anatomy_key: str = "anatomy",
     ) -> None:
-        self.output_dir = Path(output_dir)
+        super().__init__(output_dir)
         self.extractor = extractor
         self.roi_size = roi_size
         self.overlap = overlap
         self.segment = segment
         self.keys = (pred_key, label_key, anatomy_key)
 
-    def attach(self, engine: Engine) -> None:
-        """Register with an evaluator whose batch and output are lists of dictionaries, as MONAI's."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
-
-    def _start(self) -> None:
-        self.volumes: list[dict] = []
+    def start(self) -> None:
+        """Forget what an earlier run has measured."""
+        super().start()
         self.features: dict[str, list[torch.Tensor]] = {"generated": [], "real": []}
 
-    def _measure(self, engine: Engine) -> None:
-        for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
-            # What is neither input, label nor prediction stays in the batch.
-            pred, label, anatomy = ({**batch, **output}[key] for key in self.keys)
-            window = (WIDEST_WINDOW.lower, WIDEST_WINDOW.upper)
-            generated, real = (np.asarray(hu[0].cpu()).clip(*window) for hu in (pred, label))
-            labels = np.rint(np.asarray(anatomy[0].cpu())).astype(np.uint8)
-            name, spacing = scan_stem(label.meta["filename_or_obj"]), label.pixdim.tolist()
-            self.volumes.append({"volume": name} | self._metrics(generated, real, labels, spacing))
-            self.features["generated"].append(self.extractor(generated))
-            self.features["real"].append(self.extractor(real))
+    def measure(self, item: Mapping) -> dict:
+        """The numbers of one volume; its features are kept."""
+        pred, label, anatomy = (item[key] for key in self.keys)
+        window = (WIDEST_WINDOW.lower, WIDEST_WINDOW.upper)
+        generated, real = (np.asarray(hu[0].cpu()).clip(*window) for hu in (pred, label))
+        labels = np.rint(np.asarray(anatomy[0].cpu())).astype(np.uint8)
+        self.features["generated"].append(self.extractor(generated))
+        self.features["real"].append(self.extractor(real))
+        name, spacing = scan_stem(label.meta["filename_or_obj"]), label.pixdim.tolist()
+        return {"volume": name} | self._metrics(generated, real, labels, spacing)
 
     def _metrics(
         self, generated: np.ndarray, real: np.ndarray, anatomy: np.ndarray, spacing: Sequence[float]
@@ -98,25 +91,22 @@ class SynthesisReport:
             "dice": {name: anatomy_dice(hu, anatomy, spacing, self.segment) for name, hu in pair.items()},
         }
 
-    def _write(self, engine: Engine) -> None:
-        if not self.volumes:  # every scan failed; the evaluator says why
-            return
+    def result(self) -> dict:
+        """Content of `synthesis.json`."""
         distance = feature_distance(*(torch.cat(vectors) for vectors in self.features.values()))
-        means = {"fid": distance["fid"], "mmd": distance["mmd"]} | _means([_flat(v) for v in self.volumes])
-        engine.state.metrics.update(means)
-        result = {
+        return {
             "data": "synthetic CT, each beside the real CT whose anatomy map it was generated from",
             "count": len(self.volumes),
             "features": self.extractor.name,
             "feature_vectors": distance["vectors"],
             "segmenter": segmenter_name(self.segment),
-            "mean": means,
+            "mean": {"fid": distance["fid"], "mmd": distance["mmd"]} | means(list(map(_flat, self.volumes))),
             "volumes": self.volumes,
         }
-        with whole_file(self.output_dir / "synthesis.json") as draft:
-            draft.write_text(json.dumps(_plain(result), indent=1))
-        with whole_file(self.output_dir / "synthesis.md") as draft:
-            draft.write_text(synthesis_markdown(result))
+
+    def page(self, result: Mapping) -> str:
+        """Tables of `result`."""
+        return synthesis_markdown(result)
 
 
 def _flat(volume: Mapping) -> dict[str, float]:
@@ -131,22 +121,3 @@ def _flat(volume: Mapping) -> dict[str, float]:
         **{f"dice_{name}": value for name, value in dice["generated"].items()},
         **{f"dice_{name}_real": value for name, value in dice["real"].items()},
     }
-
-
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each number over the volumes that have it; a number that none has is left out."""
-    values: dict[str, list[float]] = {}
-    for row in rows:
-        for key, value in row.items():
-            if not np.isnan(value):
-                values.setdefault(key, []).append(value)
-    return {key: float(np.mean(known)) for key, known in values.items()}
-
-
-def _plain(value: object) -> object:
-    """JSON has no nan."""
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return None if value != value else value

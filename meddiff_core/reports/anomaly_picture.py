@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.lines import Line2D
-from scipy import ndimage
 
+from meddiff_core.conditions.lesion_shape import largest_part
 from meddiff_core.conditions.regions import HUWindow
 from meddiff_core.reports.canvas import Canvas, grey_scale, window_name
 from meddiff_core.reports.picture_transform import PictureTransform
-from meddiff_core.reports.planes import Planes, middle
+from meddiff_core.reports.planes import Planes, inner_voxel, middle
 
 # Zero is transparent, and so is what is less anomalous than expected.
 _HEAT = LinearSegmentedColormap.from_list(
@@ -86,9 +86,9 @@ def anomaly_picture(
         InputError: the file cannot be written.
     """
     mask, organ = mask > 0, organ > 0
-    part, count = _largest_part(mask)
+    part, count = largest_part(mask)
     if count:
-        centre, top = _inner_voxel(part), float(score_map[part].max())
+        centre, top = inner_voxel(part), float(score_map[part].max())
         note = f"{count} found, planes through the largest"
     else:
         centre, top = _highest_voxel(score_map, organ), window.width * _HEAT_SHARE
@@ -114,19 +114,6 @@ def anomaly_picture(
     styles = {"organ": _ORGAN} | {name: style for name, (_, style) in outlines.items()}
     canvas.legend(2, [_line(**style) for style in styles.values()], list(styles))
     canvas.save(path)
-
-
-def _largest_part(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Mask of the largest connected component, and how many there are."""
-    parts, count = ndimage.label(mask)
-    return (parts == np.bincount(parts[mask])[1:].argmax() + 1 if count else mask), count
-
-
-def _inner_voxel(part: np.ndarray) -> tuple[int, ...]:
-    """The voxel nearest to the centre of mass, which lies outside of a curved part."""
-    places = np.argwhere(part)
-    nearest = np.square(places - places.mean(axis=0)).sum(axis=1).argmin()
-    return tuple(int(index) for index in places[nearest])
 
 
 def _highest_voxel(score_map: np.ndarray, organ: np.ndarray) -> tuple[int, ...]:

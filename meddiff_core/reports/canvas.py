@@ -18,6 +18,9 @@ from meddiff_core.files import whole_file
 from meddiff_core.reports.planes import Planes
 
 BACKGROUND, TEXT, MUTED = "#0b0d10", "#e8eaed", "#8b929b"
+WARNING = "#ffb454"
+"""For what nobody may take for a patient's scan."""
+
 _CAPTION = "MedDiff-FM. For research use only, not for diagnosis. The patient's right is on the left."
 _DPI = 130
 # All in inches.

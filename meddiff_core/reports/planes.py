@@ -61,6 +61,13 @@ def middle(inside: np.ndarray) -> tuple[int, ...]:
     return tuple(n // 2 for n in inside.shape)
 
 
+def inner_voxel(part: np.ndarray) -> tuple[int, ...]:
+    """The voxel of a mask nearest to its centre of mass, which lies outside of a curved part."""
+    places = np.argwhere(part)
+    nearest = np.square(places - places.mean(axis=0)).sum(axis=1).argmin()
+    return tuple(int(index) for index in places[nearest])
+
+
 def body_centre(hu: np.ndarray, spacing: Sequence[float]) -> tuple[int, ...]:
     """Voxel in the middle of the body, or of the volume without one.
 

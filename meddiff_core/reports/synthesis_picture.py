@@ -9,13 +9,11 @@ import numpy as np
 
 from meddiff_core.conditions.regions import WIDEST, HUWindow, region_window
 from meddiff_core.reports.anatomy_colours import ANATOMY_SCALE, anatomy_legend
-from meddiff_core.reports.canvas import TEXT, Canvas, grey_scale, window_name
+from meddiff_core.reports.canvas import TEXT, WARNING, Canvas, grey_scale, window_name
 from meddiff_core.reports.picture_transform import PictureTransform
 from meddiff_core.reports.planes import Planes, middle
 
 _WIDE, _SOFT = region_window(WIDEST), region_window("abdomen")
-# Nobody may take it for a patient's scan.
-_WARNING = "#ffb454"
 
 
 class SaveSynthesisPictured(PictureTransform):
@@ -71,7 +69,7 @@ def synthesis_picture(
     """
     planes = Planes(anatomy.shape, spacing, middle(anatomy > 0))
     labels = [np.rint(image) for image in planes.cut(anatomy)]
-    scans = [("SYNTHETIC CT", _WARNING, planes.cut(generated))]
+    scans = [("SYNTHETIC CT", WARNING, planes.cut(generated))]
     if real is not None:
         scans.append(("real CT", TEXT, planes.cut(real)))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from meddiff_core.metrics.anatomy_dice import DICE_CLASSES
 from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
+from meddiff_core.reports.markdown import number, table
 
 _INTRODUCTION = """\
 # Synthetic CT beside real CT
@@ -37,33 +38,33 @@ def synthesis_markdown(result: Mapping) -> str:
         result: content of `synthesis.json`.
     """
     mean, volumes = result["mean"], result["volumes"]
-    distances = {"fid": _number(mean["fid"], 4), "mmd": _number(mean["mmd"], 4)}
+    distances = {"fid": number(mean["fid"], 4), "mmd": number(mean["mmd"], 4)}
     window = {"lower": WIDEST_WINDOW.lower, "upper": WIDEST_WINDOW.upper}
     names = list(dict.fromkeys(name for volume in volumes for name in volume["hu_by_class"]))
     parts = [
         _INTRODUCTION.format(**result, **distances, **window),
         _SIMILARITY,
-        _table(
+        table(
             ["volume", "MS-SSIM", "scales", "seam index", "seam index (real)", "HU error"],
             [_similarity(volume) for volume in volumes] + [_mean_similarity(mean)],
         ),
         _HU,
-        _table(["volume", *names], [_hu(volume, names) for volume in volumes] + [_mean_hu(mean, names)]),
+        table(["volume", *names], [_hu(volume, names) for volume in volumes] + [_mean_hu(mean, names)]),
         _DICE.format(**result),
-        _table(["volume", *DICE_CLASSES], [_dice(volume) for volume in volumes] + [_mean_dice(mean)]),
+        table(["volume", *DICE_CLASSES], [_dice(volume) for volume in volumes] + [_mean_dice(mean)]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _similarity(volume: Mapping) -> list[str]:
-    seams = [_number(volume["seam_index"][name]) for name in ("generated", "real")]
-    ssim, scales = _number(volume["ms_ssim"]), str(volume["ms_ssim_levels"])
-    return [volume["volume"], ssim, scales, *seams, _number(volume["hu_error"], 1)]
+    seams = [number(volume["seam_index"][name]) for name in ("generated", "real")]
+    ssim, scales = number(volume["ms_ssim"]), str(volume["ms_ssim_levels"])
+    return [volume["volume"], ssim, scales, *seams, number(volume["hu_error"], 1)]
 
 
 def _mean_similarity(mean: Mapping[str, float]) -> list[str]:
-    ssim, *seams = (_number(mean.get(key)) for key in ("ms_ssim", "seam_index", "seam_index_real"))
-    return ["mean", ssim, "", *seams, _number(mean.get("hu_error"), 1)]
+    ssim, *seams = (number(mean.get(key)) for key in ("ms_ssim", "seam_index", "seam_index_real"))
+    return ["mean", ssim, "", *seams, number(mean.get("hu_error"), 1)]
 
 
 def _hu(volume: Mapping, names: Sequence[str]) -> list[str]:
@@ -86,13 +87,5 @@ def _mean_dice(mean: Mapping[str, float]) -> list[str]:
 
 
 def _pair(generated: float | None, real: float | None) -> str:
-    shown = _number(generated), _number(real)
+    shown = number(generated), number(real)
     return "-" if shown == ("-", "-") else f"{shown[0]} ({shown[1]})"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None or value != value else f"{value:.{digits}f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])

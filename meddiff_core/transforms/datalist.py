@@ -1,4 +1,4 @@
-"""Read an MSD-style data list whose items have `image`, `anatomy`, `lesion`, `organ` and `region`."""
+"""Read an MSD-style data list: items of `image`, `anatomy`, `lesion`, `organ`, `thick` and `region`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from meddiff_core.errors import InputError
 
-FILE_KEYS = ("image", "anatomy", "lesion", "organ")
+FILE_KEYS = ("image", "anatomy", "lesion", "organ", "thick")
 
 
-def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
+def load_datalist(path: str | Path, section: str, needs: str | None = None) -> list[dict[str, str]]:
     """Items of one section of a data list, their files resolved against the list's own folder.
 
     MONAI's `load_decathlon_datalist` resolves `image` and `label` only.
@@ -18,9 +18,10 @@ def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
     Args:
         path: the JSON file, as `tools/prepare_data.py` writes it.
         section: `training`, `validation` or `test`.
+        needs: a key such as `lesion`; items without it are left out.
 
     Raises:
-        InputError: if the file is missing, is not such a list, or the section is empty.
+        InputError: if the file is missing, is not such a list, or nothing is left of the section.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,6 +34,9 @@ def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
         raise InputError(f"Section {section!r} of the data list {path} is no list of items with an image.")
     if not items:
         raise InputError(f"Section {section!r} of the data list {path} is empty: give it a volume.")
+    items = [item for item in items if needs is None or item.get(needs)]
+    if not items:
+        raise InputError(f"Section {section!r} of the data list {path} has no volume with {needs}: add one.")
     root = path.parent
     return [
         {key: str(root / value) if key in FILE_KEYS else value for key, value in item.items()}

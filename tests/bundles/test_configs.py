@@ -10,8 +10,8 @@ import pytest
 BUNDLES = Path(__file__).parents[2] / "bundles"
 
 NAMES = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
-# what a config that stands alone has to repeat
-REPEATED = ("network_def", "schedule")
+CHANNELS = 5
+"""Of the foundation's input: noisy image, three coordinates, anatomy."""
 
 
 def read(name: str, config: str):
@@ -26,8 +26,10 @@ def test_what_repeats_is_equal(name, config):
         pytest.skip(f"{name} has no {config}")
     reference = read("ct_foundation", "train.json")
     ours = read(name, config)
-    for key in REPEATED:
-        assert ours[key] == reference[key]
+    assert ours["schedule"] == reference["schedule"]
+    network = ours["network_def"]
+    assert network.get("foundation", network) == reference["network_def"]
+    assert network == read(name, "inference.json")["network_def"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,5 +49,6 @@ def test_metadata_is_complete_and_current(name):
     assert metadata["version"] in metadata["changelog"]
     assert {"required_packages_version", "task", "description", "authors", "copyright"} <= metadata.keys()
     image = metadata["network_data_format"]["inputs"]["image"]
-    assert image["num_channels"] == len(image["channel_def"]) == 5
+    controls = read(name, "inference.json")["network_def"].get("control_channels", 0)
+    assert image["num_channels"] == len(image["channel_def"]) == CHANNELS + controls
     assert "Research use only" in metadata["intended_use"]

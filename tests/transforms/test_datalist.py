@@ -30,6 +30,14 @@ def test_files_are_found_beside_the_list_and_the_rest_is_kept(write, tmp_path):
     assert load_datalist(path, "validation") == [{"image": "/data/b.nii.gz"}]
 
 
+def test_items_without_what_is_needed_are_left_out(write, tmp_path):
+    path = write({"training": [{"image": "a.nii.gz"}, {"image": "b.nii.gz", "lesion": "l.nii.gz"}]})
+    (item,) = load_datalist(path, "training", needs="lesion")
+    assert item["image"] == str(tmp_path / "b.nii.gz")
+    with pytest.raises(InputError, match="'training' of the data list .* has no volume with organ"):
+        load_datalist(path, "training", needs="organ")
+
+
 @pytest.mark.parametrize(
     "content",
     [

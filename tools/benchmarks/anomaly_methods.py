@@ -13,15 +13,14 @@ import numpy as np
 import torch
 from benchmarks.anomaly_cases import AnomalyCase
 from benchmarks.anomaly_peers import blur, zscore
+from benchmarks.bundle import BUNDLES, bundle_parts
 from benchmarks.padim import PaDiM
-from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from meddiff_core.errors import InputError
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.networks.weights import load_weights
 
-_BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 METHODS = ("zscore", "blur", "padim", "ours")
 
 
@@ -84,33 +83,19 @@ def make_method(name: str, references: Sequence[AnomalyCase], weights: Path | No
 
 
 def _network(weights: Path | None) -> CTDenoiser:
-    return load_weights(CTDenoiser(), weights or _BUNDLES / "ct_foundation" / "models" / "model.pt")
+    return load_weights(CTDenoiser(), weights or BUNDLES / "ct_foundation" / "models" / "model.pt")
 
 
 def _ours(network: CTDenoiser) -> Callable[[AnomalyCase, None], np.ndarray]:
     """The inferer of `bundles/ct_anomaly_detection`; its signed map, the polarity comes afterwards."""
 
     def difference(case: AnomalyCase, _: None) -> np.ndarray:
+        options = {"region": case.region, "polarity": "bright"}
+        (inferer,) = bundle_parts("ct_anomaly_detection", ("inferer",), **options)
         channels = [case.window.to_unit(case.hu), case.anatomy, case.organ]
         inputs = torch.stack([torch.as_tensor(np.asarray(channel, np.float32)) for channel in channels])
         inputs = MetaTensor(inputs[None], affine=torch.as_tensor(case.affine))
         with torch.no_grad():
-            return np.asarray(_inferer(case.region)(inputs, network))[0, 0]
+            return np.asarray(inferer(inputs, network))[0, 0]
 
     return difference
-
-
-@cache
-def _inferer(region: str):
-    """The bundle's inferer with its defaults."""
-    bundle = _BUNDLES / "ct_anomaly_detection"
-    workflow = ConfigWorkflow(
-        config_file=str(bundle / "configs" / "inference.json"),
-        workflow_type="inference",
-        logging_file=False,
-        bundle_root=str(bundle),
-        region=region,
-        polarity="bright",
-    )
-    workflow.initialize()
-    return workflow.parser.get_parsed_content("inferer")

@@ -66,7 +66,7 @@ def make_case(
     """
     volume, hu, affine, region = scan
     window = region_window(region)
-    start, size = _central_block(hu, block or hu.shape)
+    start, size = central_block(hu, block or hu.shape)
     in_plane = tuple(slice(a, a + n) for a, n in zip(start[:2], size[:2], strict=True))
     slab = hu[..., start[2] : start[2] + size[2]]
     level = noise_level if kind == "sinogram" else noise_level * window.width / 2
@@ -87,7 +87,7 @@ def make_case(
     )
 
 
-def _central_block(hu: np.ndarray, block: tuple[int, int, int]) -> tuple[tuple, tuple]:
+def central_block(hu: np.ndarray, block: tuple[int, int, int]) -> tuple[tuple, tuple]:
     """Start and size of the block around the body's centre of mass (everything above -300 HU)."""
     size = tuple(min(wanted, present) for wanted, present in zip(block, hu.shape, strict=True))
     centre = ndimage.center_of_mass(hu > -300) if (hu > -300).any() else np.divide(hu.shape, 2)

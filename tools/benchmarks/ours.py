@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.bundle import bundle_parts
 from benchmarks.cases import Case
-from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.conditions.window_edge import restore_outside_window
-
-_BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "ct_denoising"
 
 
 def ours(case: Case, steps: int) -> tuple[Callable[[], np.ndarray], str]:
@@ -51,17 +47,6 @@ def denoise_with_bundle(
     return restore_outside_window(prediction, noisy, window, noise_level_hu).numpy()
 
 
-@cache
-def _inferer_and_network(region: str, noise_level_hu: float, steps: int):
-    """Inferer and network (weights loaded) of the bundle, built once per setting."""
-    workflow = ConfigWorkflow(
-        config_file=str(_BUNDLE / "configs" / "inference.json"),
-        workflow_type="inference",
-        logging_file=False,
-        bundle_root=str(_BUNDLE),
-        region=region,
-        noise_level=noise_level_hu,
-        steps=steps,
-    )
-    workflow.initialize()
-    return tuple(workflow.parser.get_parsed_content(name) for name in ("inferer", "network"))
+def _inferer_and_network(region: str, noise_level_hu: float, steps: int) -> tuple:
+    options = {"region": region, "noise_level": noise_level_hu, "steps": steps}
+    return bundle_parts("ct_denoising", **options)

@@ -1,0 +1,117 @@
+"""Pairs of thick and thin slices, to measure super-resolution on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from meddiff_core.diffusion.slab_layout import SlabLayout
+from meddiff_core.errors import InputError
+from meddiff_core.transforms.thin_slices import (
+    MAX_FACTOR,
+    check_profile,
+    layout_between,
+    regridded,
+    with_slices,
+)
+
+# The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
+_GRID_TOLERANCE = 0.1
+_EPSILON = 1e-3
+
+
+class SimulateThickSlicesd(MapTransform):
+    """Makes a pair of a thin scan: `label` is the thin volume, the scan itself becomes thick.
+
+    Where the item has a real thick scan of the same grid in-plane, that is taken instead. Both are cropped to
+    the slices that lie wholly within the other. `simulated` in the thick volume's meta tells which it is.
+
+    Args:
+        keys: thin scan, a MetaTensor `(1, X, Y, Z)` in RAS, in HU.
+        factor: thin slices per simulated thick one.
+        slice_profile: relative weights over a thick slice from inferior to superior; None is their mean.
+        thick_key: the real thick scan in RAS, optional; it is not there afterwards.
+        label_key: where the thin volume goes.
+
+    Raises:
+        InputError: a factor out of range, too few slices, or a thick scan on another grid.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        factor: int = 5,
+        slice_profile: Sequence[float] | None = None,
+        thick_key: str = "thick",
+        label_key: str = "label",
+    ) -> None:
+        super().__init__(keys)
+        if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= MAX_FACTOR:
+            raise InputError(f"factor is {factor!r}: use a whole number from 2 to {MAX_FACTOR}.")
+        self.factor = factor
+        self.slice_profile = check_profile(slice_profile)
+        self.thick_key = thick_key
+        self.label_key = label_key
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        real = d.pop(self.thick_key, None)
+        for key in self.key_iterator(d):
+            pair = self._simulated(d[key]) if real is None else _common_part(d[key], real)
+            d[self.label_key], d[key] = pair
+        return d
+
+    def _simulated(self, thin: MetaTensor) -> tuple[MetaTensor, MetaTensor]:
+        n_thick = thin.shape[-1] // self.factor
+        if n_thick < 2:
+            raise InputError(
+                f"{thin.meta['filename_or_obj']} has {thin.shape[-1]} slices: that makes less than two of "
+                f"{self.factor}; use a smaller factor or more slices."
+            )
+        thin = _slices(thin, 0, n_thick * self.factor)
+        slabs = SlabLayout(n_thick, self.factor, profile=self.slice_profile).means(thin.shape[-1])
+        affine = with_slices(thin.affine, self.factor)
+        values = slabs.thick(thin.as_tensor().float())
+        return thin, regridded(thin, values, affine, {"simulated": True})
+
+
+def _common_part(thin: MetaTensor, thick: MetaTensor) -> tuple[MetaTensor, MetaTensor]:
+    """The thick slices that lie within the thin volume, and the thin slices that they touch."""
+    _check_in_plane(thin, thick)
+    layout = layout_between(thick, thin)
+    first = max(0, math.ceil(-layout.start / layout.factor - _EPSILON))
+    stop = min(layout.n_thick, math.floor((thin.shape[-1] - layout.start) / layout.factor + _EPSILON))
+    if stop - first < 2:
+        raise InputError(
+            f"{thick.meta['filename_or_obj']} has less than two slices within "
+            f"{thin.meta['filename_or_obj']}: give a thick scan of the same part."
+        )
+    lower, upper = (layout.start + edge * layout.factor for edge in (first, stop))
+    lower, upper = max(0, math.floor(lower + _EPSILON)), min(thin.shape[-1], math.ceil(upper - _EPSILON))
+    thick = _slices(thick, first, stop)
+    return _slices(thin, lower, upper), regridded(
+        thick, thick.as_tensor(), thick.affine, {"simulated": False}
+    )
+
+
+def _check_in_plane(thin: MetaTensor, thick: MetaTensor) -> None:
+    """The corners of both must lie alike but for their height."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in thick.shape[1:]))], float)
+    to_thin = (torch.linalg.inv(thin.affine) @ thick.affine).numpy()
+    shift = np.abs(corners @ to_thin.T - corners)[:, :2].max()
+    if thin.shape[1:3] != thick.shape[1:3] or shift > _GRID_TOLERANCE or to_thin[2, 2] <= 1:
+        raise InputError(
+            f"{thick.meta['filename_or_obj']} is not made of thicker slices on the in-plane grid of "
+            f"{thin.meta['filename_or_obj']}: reconstruct or resample both alike."
+        )
+
+
+def _slices(volume: MetaTensor, first: int, stop: int) -> MetaTensor:
+    return regridded(volume, volume.as_tensor()[..., first:stop], with_slices(volume.affine, 1, first))

@@ -1,0 +1,182 @@
+"""From thick slices to a grid of thin ones, and the agreement of a result with what was measured."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import ensure_tuple_rep
+
+from meddiff_core.conditions.regions import region_window
+from meddiff_core.diffusion.slab_layout import SlabLayout
+from meddiff_core.errors import InputError
+
+logger = logging.getLogger("meddiff")
+
+MAX_FACTOR = 10
+"""Thin slices per thick one beyond which next to everything would be invented."""
+
+# By how much a thickness may differ from the one that was asked for before a line says so.
+_TOLERANCE = 0.005
+
+
+class ThinSlicesd(MapTransform):
+    """Brings volumes of thick axial slices to thin ones over the same extent; after `Orientationd` to RAS.
+
+    The number of slices is whole, so the new thickness is the nearest that divides the extent. The outer
+    edges of the volume stay where they are. Each volume's meta tells how the slices lie on the new grid, see
+    `SlabLayout`. Not invertible on purpose: the result stays on the thin grid.
+
+    Args:
+        keys: MetaTensors `(C, X, Y, Z)` of one grid; absent ones are left out.
+        slice_thickness: distance of the new slices in mm; 1 is the finest that the network has seen.
+        slice_profile: relative weights over a thick slice from inferior to superior; None is their mean.
+        mode: for all keys or each: `smooth` makes the smoothest volume whose slab means are the slices, see
+            `SlabMeans.upsample`; `nearest` repeats the slices (label maps, pictures).
+        like_key: a thin volume whose grid is taken instead of a thickness; default none.
+
+    Raises:
+        InputError: a thickness that is not thinner than the slices, not a number of mm, or less than a tenth
+            of theirs; or a profile that holds no weights.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        slice_thickness: float = 1.0,
+        slice_profile: Sequence[float] | None = None,
+        mode: Sequence[str] | str = "smooth",
+        like_key: str | None = None,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys=True)
+        if not _is_number(slice_thickness) or slice_thickness <= 0:
+            raise InputError(f"slice_thickness is {slice_thickness!r}: use a number of mm above 0.")
+        self.slice_thickness = float(slice_thickness)
+        self.slice_profile = check_profile(slice_profile)
+        self.mode = ensure_tuple_rep(mode, len(self.keys))
+        self.like_key = like_key
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        thick = d[self.first_key(d)]
+        if self.like_key is not None:
+            like = d[self.like_key]
+            affine, n_thin = like.affine, like.shape[-1]
+            layout = layout_between(thick, like, self.slice_profile)
+        else:
+            affine, n_thin = self._thin_grid(thick)
+            layout = SlabLayout(thick.shape[-1], n_thin / thick.shape[-1], profile=self.slice_profile)
+        slabs = layout.means(n_thin)
+        for key, mode in self.key_iterator(d, self.mode):
+            refine = slabs.repeat if mode == "nearest" else slabs.upsample
+            d[key] = regridded(d[key], refine(d[key].as_tensor()), affine, layout.to_meta())
+        return d
+
+    def _thin_grid(self, thick: MetaTensor) -> tuple[torch.Tensor, int]:
+        """Affine and number of the thin slices; says what they are."""
+        n_thick, spacing = thick.shape[-1], float(thick.pixdim[2])
+        n_thin = round(n_thick * spacing / self.slice_thickness)
+        if n_thin <= n_thick:
+            raise InputError(
+                f"slice_thickness is {self.slice_thickness:g} mm, which makes no more slices than the "
+                f"{n_thick} of {spacing:g} mm that {_name(thick)} has: use a smaller one."
+            )
+        if n_thin > MAX_FACTOR * n_thick:
+            raise InputError(
+                f"slice_thickness is {self.slice_thickness:g} mm, less than a tenth of the {spacing:g} mm "
+                f"between the slices of {_name(thick)}: use {spacing / MAX_FACTOR:g} or more."
+            )
+        thickness = n_thick * spacing / n_thin
+        asked = abs(thickness / self.slice_thickness - 1) > _TOLERANCE
+        logger.info(
+            "Slices: %d of %.4g mm become %d of %.4g mm%s.",
+            *(n_thick, spacing, n_thin, thickness),
+            f" ({self.slice_thickness:g} mm does not divide the extent)" if asked else "",
+        )
+        return with_slices(thick.affine, n_thick / n_thin), n_thin
+
+
+class AgreeWithSlicesd(MapTransform):
+    """Makes the slab means of a result equal the slices that were measured, in HU (eq. 12, last projection).
+
+    What a slab lacks is added to all of its voxels alike, so detail within it stays. Rounding to whole HU
+    afterwards leaves less than 1 HU.
+
+    Args:
+        keys: results in HU, `(1, X, Y, Z)` on the thin grid.
+        original_key: the input as the network saw it: by `ThinSlicesd` and `ScaleHUd`; its first channel.
+        projection: False leaves the results as they are.
+    """
+
+    def __init__(self, keys: KeysCollection, original_key: str = "image", projection: bool = True) -> None:
+        super().__init__(keys)
+        self.original_key = original_key
+        self.projection = projection
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        original = d[self.original_key]
+        slabs = SlabLayout.from_meta(original.meta).means(original.shape[-1])
+        # its slab means are the slices themselves, see `SlabMeans.upsample`
+        hu = region_window(str(original.meta["region"])).to_hu(original.as_tensor()[:1])
+        for key in self.key_iterator(d) if self.projection else ():
+            values = slabs.correct(d[key].as_tensor(), slabs.thick(hu))
+            d[key] = regridded(d[key], values, d[key].affine)
+        return d
+
+
+def check_profile(profile: Sequence[float] | None) -> tuple[float, ...]:
+    """A slice profile as a tuple, `(1,)` for None. Raises `InputError` where it holds no weights."""
+    if profile is None:
+        return (1.0,)
+    weights = profile if isinstance(profile, list | tuple) else ()
+    if not weights or not all(_is_number(w) and w >= 0 for w in weights) or not sum(weights) > 0:
+        raise InputError(
+            f"slice_profile is {profile!r}: use a list of weights of at least 0, such as [1, 2, 1]."
+        )
+    return tuple(float(weight) for weight in weights)
+
+
+def layout_between(thick: MetaTensor, thin: MetaTensor, profile: Sequence[float] = (1.0,)) -> SlabLayout:
+    """How the slices of `thick` lie on the grid of `thin`, both in RAS and on one grid in-plane."""
+    to_thin = (torch.linalg.inv(thin.affine) @ thick.affine).tolist()
+    factor, centre = to_thin[2][2], to_thin[2][3]
+    start = centre + 0.5 - factor / 2
+    return SlabLayout(thick.shape[-1], round(factor, 6), round(start, 6), profile)
+
+
+def with_slices(affine: torch.Tensor, thickness: float, first: float = 0.0) -> torch.Tensor:
+    """Affine of other slices over the same volume.
+
+    Args:
+        affine: `(4, 4)` of the present slices, along the third axis.
+        thickness: of the new ones, in present ones.
+        first: where the first new one begins, in present ones from the outer edge of the first.
+    """
+    to_present = torch.eye(4, dtype=affine.dtype)
+    to_present[2, 2] = thickness
+    to_present[2, 3] = first + thickness / 2 - 0.5  # the first voxel's centre
+    return affine @ to_present
+
+
+def regridded(
+    volume: MetaTensor, values: torch.Tensor, affine: torch.Tensor, added: Mapping | None = None
+) -> MetaTensor:
+    """`values` with the metadata and history of `volume` on another grid."""
+    meta = {key: value for key, value in volume.meta.items() if key != "affine"}
+    return MetaTensor(
+        values, affine=affine, meta=meta | dict(added or {}), applied_operations=volume.applied_operations
+    )
+
+
+def _name(volume: MetaTensor) -> str:
+    return str(volume.meta.get("filename_or_obj", "the scan"))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,126 @@
+"""Super-resolution with a network that knows the answer, so that what is around it shows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor, list_data_collate
+
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.diffusion.slab_data_term import SLICE_NOISE, SlabDataTerm
+from meddiff_core.diffusion.slab_layout import SlabLayout
+from meddiff_core.errors import InputError
+from meddiff_core.inferers.super_resolution import SuperResolutionInferer
+
+SCHEDULE = NoiseSchedule()
+SHAPE, LAYOUT = (12, 10, 20), SlabLayout(4, 5.0)
+
+
+@pytest.fixture
+def thin() -> torch.Tensor:
+    """A volume `(1, 1, X, Y, Z)` in [-1, 1]."""
+    return torch.rand(1, 1, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def inputs(thin, *conditions):
+    """What the preprocessing makes of the thick slices of `thin`, as a batch of one."""
+    slabs = LAYOUT.means(SHAPE[-1])
+    channels = torch.cat([slabs.upsample(slabs.thick(thin)), *conditions], dim=1)[0]
+    meta = {"region": "chest", "filename_or_obj": "scan.nii"} | LAYOUT.to_meta()
+    return list_data_collate([{"image": MetaTensor(channels, meta=meta)}])["image"]
+
+
+def infer(network, image, **options):
+    return SuperResolutionInferer(SCHEDULE, progress=False, precision="float32", **options)(image, network)
+
+
+def test_one_step_gives_what_the_network_sees_in_pure_noise(thin, known_image):
+    network = known_image(chest=thin)
+    result = infer(network, inputs(thin))
+    torch.testing.assert_close(result.as_tensor(), thin, atol=1e-3, rtol=0)
+    assert network.timesteps == [999]
+    assert result.meta["region"] == "chest"
+    noisy = network.inputs[0][:, 0]
+    assert abs(float(noisy.mean())) < 0.1 and float(noisy.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_the_condition_is_the_clipped_interpolation_behind_the_anatomy(thin, known_image):
+    network, anatomy = known_image(chest=thin), torch.full((1, 1, *SHAPE), 7.0)
+    for conditions, label in (((), 0), ((anatomy,), 7)):
+        image = inputs(3 * thin, *conditions)
+        infer(network, image)
+        seen = network.inputs[-1]
+        assert seen.shape[1] == 6
+        assert (seen[:, 4] == label).all()
+        torch.testing.assert_close(seen[:, 5], image[:, 0].as_tensor().clamp(-1, 1))
+
+
+def test_windows_see_their_own_part_of_the_condition(thin, known_image):
+    network = known_image(chest=thin)
+    result = infer(network, inputs(thin), roi_size=8, overlap=0.25)
+    assert len(network.inputs) > 4
+    torch.testing.assert_close(result.as_tensor(), thin, atol=1e-3, rtol=0)
+
+
+def test_steps_are_drawn_towards_the_slices(thin, known_image):
+    """A network that is wrong by a constant: the data step takes the constant out of what it sees next."""
+    slabs = LAYOUT.means(SHAPE[-1])
+    wrong = known_image(chest=(0.5 * thin + 0.3))
+    infer(wrong, inputs(0.5 * thin), steps=4, fidelity=0.0)
+    free = known_image(chest=(0.5 * thin + 0.3))
+    infer(free, inputs(0.5 * thin), steps=4, fidelity=1e9)
+    t = wrong.timesteps[-1]
+    assert wrong.timesteps == free.timesteps and len(wrong.timesteps) == 4
+    # the same noise is in both, so their difference is the correction
+    change = (free.inputs[-1] - wrong.inputs[-1])[:, :1] / SCHEDULE.alpha(t).sqrt()
+    assert float(slabs.thick(change).mean()) > 0.1
+
+
+def test_the_data_step_is_the_exact_one_of_equation_12(thin):
+    slabs = LAYOUT.means(SHAPE[-1])
+    measured = slabs.thick(thin) + 0.1
+    for t in (5, 500, 950):
+        rho = 10 * SLICE_NOISE**2 / float(SCHEDULE.sigma(t)) ** 2
+        wanted = thin + 0.1 / (1 + 5 * rho)
+        found = SlabDataTerm(SCHEDULE, slabs, measured, fidelity=10)(thin, t)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+def test_it_can_start_from_the_noised_interpolation(thin, known_image):
+    network = known_image(chest=thin)
+    image = inputs(thin)
+    infer(network, image, t_start=20, steps=2)
+    assert network.timesteps[0] == 20 and len(network.timesteps) == 2
+    start = image[:, 0].as_tensor().clamp(-1, 1)
+    torch.testing.assert_close(network.inputs[0][:, 0], start, atol=0.3, rtol=0)
+
+
+def test_same_seed_same_bytes_and_fresh_noise_by_zeta(thin, known_image):
+    image, inputs_of = inputs(thin), {}
+    for name, options in {"a": {}, "b": {}, "seed": {"seed": 1}, "zeta": {"zeta": 0.5}}.items():
+        network = known_image(chest=0.5 * thin)
+        infer(network, image, steps=3, **options)
+        inputs_of[name] = network.inputs[-1]
+    assert torch.equal(inputs_of["a"], inputs_of["b"])
+    assert not torch.equal(inputs_of["a"], inputs_of["seed"])
+    assert not torch.equal(inputs_of["a"], inputs_of["zeta"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"fidelity": -1}, "fidelity is -1"),
+        ({"zeta": 2}, "zeta is 2"),
+        ({"t_start": 1000}, "t_start is 1000"),
+        ({"t_start": "late"}, "t_start is 'late'"),
+    ],
+)
+def test_an_option_out_of_range_is_named(options, words):
+    with pytest.raises(InputError, match=words):
+        SuperResolutionInferer(SCHEDULE, **options)
+
+
+def test_an_image_that_did_not_come_from_thick_slices_is_a_bug(thin, known_image):
+    with pytest.raises(ValueError, match="ThinSlicesd makes them"):
+        infer(known_image(chest=thin), thin)
