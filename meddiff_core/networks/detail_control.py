@@ -10,6 +10,10 @@ from torch import nn
 
 from meddiff_core.networks.detail_stream import DetailStream
 
+# How much faster the direct weights move than a plain linear layer's: they go from 0 to about -1, all others
+# stay near where they start. Measured: -0.3 after 200 steps without it.
+_PACE = 10.0
+
 
 class DetailControl(nn.Module):
     """A trainable copy of a `DetailStream` that sees the condition and adds to each of its hidden states.
@@ -55,7 +59,7 @@ class DetailControl(nn.Module):
             noisy: this and the rest are inputs of `DetailStream`.
         """
         states = self.stream.hidden_states(noisy, context, labels, embedding, [self.embed(control)])
-        weights = self.weights(embedding)[:, :, None, None, None]
+        weights = _PACE * self.weights(embedding)[:, :, None, None, None]
         direct = (control * weights[:, 1:]).sum(dim=1, keepdim=True)
         own = self.conv_out(self.stream.activation(states[-1])) + direct
         return [out(state) for out, state in zip(self.out, states, strict=True)], (1 + weights[:, :1], own)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from itertools import product
 
-import numpy as np
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
@@ -16,14 +13,13 @@ from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.thin_slices import (
     MAX_FACTOR,
+    check_in_plane,
     check_profile,
     layout_between,
     regridded,
     with_slices,
 )
 
-# The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
-_GRID_TOLERANCE = 0.1
 _EPSILON = 1e-3
 
 
@@ -84,7 +80,7 @@ class SimulateThickSlicesd(MapTransform):
 
 def _common_part(thin: MetaTensor, thick: MetaTensor) -> tuple[MetaTensor, MetaTensor]:
     """The thick slices that lie within the thin volume, and the thin slices that they touch."""
-    _check_in_plane(thin, thick)
+    check_in_plane(thin, thick)
     layout = layout_between(thick, thin)
     first = max(0, math.ceil(-layout.start / layout.factor - _EPSILON))
     stop = min(layout.n_thick, math.floor((thin.shape[-1] - layout.start) / layout.factor + _EPSILON))
@@ -99,18 +95,6 @@ def _common_part(thin: MetaTensor, thick: MetaTensor) -> tuple[MetaTensor, MetaT
     return _slices(thin, lower, upper), regridded(
         thick, thick.as_tensor(), thick.affine, {"simulated": False}
     )
-
-
-def _check_in_plane(thin: MetaTensor, thick: MetaTensor) -> None:
-    """The corners of both must lie alike but for their height."""
-    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in thick.shape[1:]))], float)
-    to_thin = (torch.linalg.inv(thin.affine) @ thick.affine).numpy()
-    shift = np.abs(corners @ to_thin.T - corners)[:, :2].max()
-    if thin.shape[1:3] != thick.shape[1:3] or shift > _GRID_TOLERANCE or to_thin[2, 2] <= 1:
-        raise InputError(
-            f"{thick.meta['filename_or_obj']} is not made of thicker slices on the in-plane grid of "
-            f"{thin.meta['filename_or_obj']}: reconstruct or resample both alike."
-        )
 
 
 def _slices(volume: MetaTensor, first: int, stop: int) -> MetaTensor:

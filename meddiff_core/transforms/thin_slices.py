@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
@@ -23,6 +25,8 @@ MAX_FACTOR = 10
 
 # By how much a thickness may differ from the one that was asked for before a line says so.
 _TOLERANCE = 0.005
+# The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
+_GRID_TOLERANCE = 0.1
 
 
 class ThinSlicesd(MapTransform):
@@ -38,11 +42,11 @@ class ThinSlicesd(MapTransform):
         slice_profile: relative weights over a thick slice from inferior to superior; None is their mean.
         mode: for all keys or each: `smooth` makes the smoothest volume whose slab means are the slices, see
             `SlabMeans.upsample`; `nearest` repeats the slices (label maps, pictures).
-        like_key: a thin volume whose grid is taken instead of a thickness; default none.
+        like_key: a thin volume of the same in-plane grid, whose slices are taken instead of a thickness.
 
     Raises:
         InputError: a thickness that is not thinner than the slices, not a number of mm, or less than a tenth
-            of theirs; or a profile that holds no weights.
+            of theirs; a profile that holds no weights; or a thin volume on another in-plane grid.
     """
 
     def __init__(
@@ -63,9 +67,13 @@ class ThinSlicesd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
-        thick = d[self.first_key(d)]
+        first = self.first_key(d)
+        if first == ():  # MONAI's word for none
+            return d
+        thick = d[first]
         if self.like_key is not None:
             like = d[self.like_key]
+            check_in_plane(like, thick)
             affine, n_thin = like.affine, like.shape[-1]
             layout = layout_between(thick, like, self.slice_profile)
         else:
@@ -73,8 +81,9 @@ class ThinSlicesd(MapTransform):
             layout = SlabLayout(thick.shape[-1], n_thin / thick.shape[-1], profile=self.slice_profile)
         slabs = layout.means(n_thin)
         for key, mode in self.key_iterator(d, self.mode):
-            refine = slabs.repeat if mode == "nearest" else slabs.upsample
-            d[key] = regridded(d[key], refine(d[key].as_tensor()), affine, layout.to_meta())
+            values = d[key].as_tensor()
+            values = slabs.repeat(values) if mode == "nearest" else slabs.upsample(values.float())
+            d[key] = regridded(d[key], values, affine, layout.to_meta())
         return d
 
     def _thin_grid(self, thick: MetaTensor) -> tuple[torch.Tensor, int]:
@@ -148,6 +157,18 @@ def layout_between(thick: MetaTensor, thin: MetaTensor, profile: Sequence[float]
     factor, centre = to_thin[2][2], to_thin[2][3]
     start = centre + 0.5 - factor / 2
     return SlabLayout(thick.shape[-1], round(factor, 6), round(start, 6), profile)
+
+
+def check_in_plane(thin: MetaTensor, thick: MetaTensor) -> None:
+    """Raise `InputError` unless the corners of both lie alike but for their height."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in thick.shape[1:]))], float)
+    to_thin = (torch.linalg.inv(thin.affine) @ thick.affine).numpy()
+    shift = np.abs(corners @ to_thin.T - corners)[:, :2].max()
+    if thin.shape[1:3] != thick.shape[1:3] or shift > _GRID_TOLERANCE or to_thin[2, 2] <= 1:
+        raise InputError(
+            f"{thick.meta['filename_or_obj']} is not made of thicker slices on the in-plane grid of "
+            f"{thin.meta['filename_or_obj']}: reconstruct or resample both alike."
+        )
 
 
 def with_slices(affine: torch.Tensor, thickness: float, first: float = 0.0) -> torch.Tensor:

@@ -34,7 +34,7 @@ def test_items_without_what_is_needed_are_left_out(write, tmp_path):
     path = write({"training": [{"image": "a.nii.gz"}, {"image": "b.nii.gz", "lesion": "l.nii.gz"}]})
     (item,) = load_datalist(path, "training", needs="lesion")
     assert item["image"] == str(tmp_path / "b.nii.gz")
-    with pytest.raises(InputError, match="'training' of the data list .* has no volume with organ"):
+    with pytest.raises(InputError, match=r"'training' of the data list .* has no volume with organ"):
         load_datalist(path, "training", needs="organ")
 
 
