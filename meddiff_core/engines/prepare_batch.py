@@ -69,6 +69,10 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         t = torch.where(draw < self.low_noise_share, low, t)
         return torch.where(draw > 1 - self.high_noise_share, high, t)
 
+    def get_noisy(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What the network sees of the images."""
+        return self.schedule.add_noise(images, noise, timesteps)
+
     def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """What the network should predict: v or eps, as the schedule says."""
         return self.schedule.target(images, noise, timesteps)
@@ -88,7 +92,7 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         timesteps = self.get_timesteps(image)
         regions, anatomy = self.drop_conditions(regions, anatomy, timesteps)
         noise = self.get_noise(image)
-        noisy = self.schedule.add_noise(image, noise, timesteps)
+        noisy = self.get_noisy(image, noise, timesteps)
         control = [send(batchdata[key]) for key in self.control_keys]
         inputs = torch.cat([noisy, coords, anatomy, *control], dim=1)
         target = self.get_target(image, noise, timesteps)
@@ -103,6 +107,35 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         lost = chance[1] < torch.where(low, self.drop_anatomy_low_noise, self.drop_anatomy)
         regions = torch.where(chance[0] < self.drop_region, 0, regions)
         return regions, anatomy.masked_fill(lost[:, None, None, None, None], 0.0)
+
+
+class MeanStartPrepareBatch(FoundationPrepareBatch):
+    """`FoundationPrepareBatch` that also trains the answer of least error in one step, from the control alone.
+
+    At the last timestep nothing of the image is left; the expected answer over all noise is asked for there,
+    with the noise's own mean, zero, as the input. Measured in super-resolution: an answer from drawn noise
+    carries some of it, 0.2 to 0.8 dB, which the average of several draws takes out.
+
+    Args:
+        schedule: noise schedule.
+        mean_start_share: share of the timesteps that are the last one.
+        options: see `FoundationPrepareBatch`.
+    """
+
+    def __init__(self, schedule: NoiseSchedule, mean_start_share: float = 0.5, **options: Any) -> None:
+        super().__init__(schedule, **options)
+        self.mean_start_share = mean_start_share
+        self.last = schedule.num_train_timesteps - 1
+
+    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
+        """Timesteps `(B,)`."""
+        t = super().get_timesteps(images)
+        return torch.where(torch.rand(t.shape, device=t.device) < self.mean_start_share, self.last, t)
+
+    def get_noisy(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """The noisy images, zero at the last timestep."""
+        noisy = super().get_noisy(images, noise, timesteps)
+        return noisy * (timesteps < self.last).reshape(-1, *[1] * (images.ndim - 1))
 
 
 class FixedNoisePrepareBatch(FoundationPrepareBatch):

@@ -78,6 +78,8 @@ class SuperResolutionInferer(VolumeInferer):
         generator = torch.Generator().manual_seed(int(self.seed))
         noise = torch.randn(control.shape, generator=generator).to(control.device)
         from_noise = self.t_start == self.schedule.num_train_timesteps - 1
+        if from_noise and self.steps == 1:
+            noise = torch.zeros_like(noise)  # its mean: the average answer, see `MeanStartPrepareBatch`
         start = noise if from_noise else self.schedule.add_noise(control, noise, self.t_start)
         # from pure noise, even steps in log-SNR would spend half of them where nothing is decided yet
         spacing = "linear" if from_noise else "log_snr"

@@ -7,7 +7,11 @@ import torch
 
 from meddiff_core.conditions.regions import REGIONS, region_id
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
-from meddiff_core.engines.prepare_batch import FixedNoisePrepareBatch, FoundationPrepareBatch
+from meddiff_core.engines.prepare_batch import (
+    FixedNoisePrepareBatch,
+    FoundationPrepareBatch,
+    MeanStartPrepareBatch,
+)
 
 SHAPE = (4, 4, 4)
 
@@ -111,3 +115,21 @@ def test_validation_is_the_same_every_time():
     assert kwargs["class_labels"].tolist() == [region_id(name) for name in data["region"]]
     other, _, _, _ = FixedNoisePrepareBatch(NoiseSchedule(), seed=1)(data)
     assert not torch.equal(inputs, other)
+
+
+def test_the_control_follows_the_anatomy():
+    data = batch() | {"thick": torch.rand(6, 1, *SHAPE)}
+    inputs, *_ = FoundationPrepareBatch(NoiseSchedule(), control_keys=["thick"])(data, "cpu")
+    assert inputs.shape == (6, 6, *SHAPE)
+    assert torch.equal(inputs[:, 5:], data["thick"])
+
+
+@pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
+def test_the_last_timestep_starts_from_the_mean_of_the_noise(prediction_type):
+    schedule, data = NoiseSchedule(prediction_type=prediction_type), batch(400)
+    inputs, target, _, kwargs = MeanStartPrepareBatch(schedule, mean_start_share=0.5)(data, "cpu")
+    last = kwargs["timesteps"] == 999
+    assert 0.4 < float(last.float().mean()) < 0.6
+    assert not inputs[last, :1].any() and inputs[~last, :1].flatten(1).any(dim=1).all()
+    x0 = schedule.to_x0(target, inputs[:, :1], kwargs["timesteps"])
+    torch.testing.assert_close(x0[last], data["image"][last], atol=2e-3, rtol=0)

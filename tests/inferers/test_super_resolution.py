@@ -34,12 +34,18 @@ def infer(network, image, **options):
     return SuperResolutionInferer(SCHEDULE, progress=False, precision="float32", **options)(image, network)
 
 
-def test_one_step_gives_what_the_network_sees_in_pure_noise(thin, known_image):
+def test_one_step_gives_what_the_network_sees_in_the_mean_of_the_noise(thin, known_image):
     network = known_image(chest=thin)
     result = infer(network, inputs(thin))
     torch.testing.assert_close(result.as_tensor(), thin, atol=1e-3, rtol=0)
     assert network.timesteps == [999]
     assert result.meta["region"] == "chest"
+    assert not network.inputs[0][:, 0].any()
+
+
+def test_several_steps_start_from_pure_noise(thin, known_image):
+    network = known_image(chest=thin)
+    torch.testing.assert_close(infer(network, inputs(thin), steps=3).as_tensor(), thin, atol=1e-3, rtol=0)
     noisy = network.inputs[0][:, 0]
     assert abs(float(noisy.mean())) < 0.1 and float(noisy.std()) == pytest.approx(1, abs=0.05)
 
