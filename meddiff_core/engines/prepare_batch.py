@@ -110,7 +110,7 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
 
 
 class MeanStartPrepareBatch(FoundationPrepareBatch):
-    """`FoundationPrepareBatch` that also trains the answer of least error in one step, from the control alone.
+    """`FoundationPrepareBatch` that also trains the one-step answer of least error, from the control alone.
 
     At the last timestep nothing of the image is left; the expected answer over all noise is asked for there,
     with the noise's own mean, zero, as the input. Measured in super-resolution: an answer from drawn noise

@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
 from tqdm import tqdm
 
+from meddiff_core.conditions.position import coordinate_axis
 from meddiff_core.conditions.regions import HUWindow, region_id, region_window
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -32,12 +33,14 @@ class Volume:
         conditions: `(1, K, X, Y, Z)` anatomy label and control channels, or None.
         region: the region's name.
         meta: metadata of the input.
+        axes: coordinates of the voxels of a crop in the whole volume, see `crop`; None for a whole one.
     """
 
     image: torch.Tensor
     conditions: torch.Tensor | None
     region: str
     meta: dict[str, Any]
+    axes: tuple[torch.Tensor, ...] | None = None
 
     @property
     def spacing(self) -> list[float]:
@@ -49,6 +52,23 @@ class Volume:
     def window(self) -> HUWindow:
         """HU window of the region."""
         return region_window(self.region)
+
+    @property
+    def sample(self) -> int:
+        """Which of several results of one input this is to be; adds to the seed."""
+        value = self.meta.get("sample", 0)  # of a batch of one: a list or a tensor
+        return int(value[0] if hasattr(value, "__getitem__") else value)
+
+    def crop(self, box: Sequence[slice]) -> Volume:
+        """The part in a box of voxels; it keeps its coordinates."""
+        index = (slice(None), slice(None), *box)
+        axes = self.axes or tuple(map(coordinate_axis, self.image.shape[2:]))
+        return replace(
+            self,
+            image=self.image[index],
+            conditions=None if self.conditions is None else self.conditions[index],
+            axes=tuple(axis[along] for axis, along in zip(axes, box, strict=True)),
+        )
 
 
 class VolumeInferer(Inferer):
@@ -119,6 +139,7 @@ class VolumeInferer(Inferer):
             self.device,
             self.precision,
             guidance_scale,
+            axes=volume.axes,
         )
         windows = len(denoiser.windows)
         size = "x".join(str(n) for n in denoiser.roi_size)

@@ -40,6 +40,8 @@ class WindowedDenoiser:
         guidance_scale: 1 is the conditional prediction, 0 the one with neither region nor anatomy; above 1
             goes beyond (classifier-free guidance). Other values than 1 cost a second evaluation.
         on_windows: called with the number of windows after each call of the network.
+        axes: coordinates of the volume's voxels along X, Y and Z, for a crop of a larger one; default from -1
+            at the first to +1 at the last.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class WindowedDenoiser:
         precision: str = "auto",
         guidance_scale: float = 1.0,
         on_windows: Callable[[int], None] | None = None,
+        axes: Sequence[torch.Tensor] | None = None,
     ) -> None:
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}: use at least 0 and less than 1.")
@@ -76,9 +79,8 @@ class WindowedDenoiser:
         self.windows = dense_patch_slices(padded, self.roi_size, strides)
         self.conditions = None if conditions is None else self._pad(conditions)
         # a padded voxel continues the volume's own coordinates
-        self.axes = [
-            _continued(coordinate_axis(n), p) for n, p in zip(self.spatial_shape, padded, strict=True)
-        ]
+        axes = [coordinate_axis(n) for n in self.spatial_shape] if axes is None else axes
+        self.axes = [_continued(axis, p) for axis, p in zip(axes, padded, strict=True)]
         self.weight = compute_importance_map(self.roi_size, mode="gaussian", sigma_scale=0.125).float()
         self.total_weight = torch.zeros(padded)
         for window in self.windows:

@@ -7,6 +7,7 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from meddiff_core.conditions.position import coordinates
+from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.windowed import WindowedDenoiser
 
 # odd; smaller than the window; no multiple of anything; one slice
@@ -68,6 +69,28 @@ def test_padded_voxels_continue_the_coordinates():
     assert inputs.shape[2:] == (8, 8, 4)
     torch.testing.assert_close(inputs[0, 1, :, 0, 0], -1 + 2 / 5 * torch.arange(8))
     torch.testing.assert_close(inputs[0, 2, 0, :, 0], -1 + 2 / 4 * torch.arange(8))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_crop_has_the_coordinates_of_its_place_in_the_whole_volume(axis):
+    shape, box = (31, 40, 25), (slice(3, 22), slice(20, 40), slice(0, 9))
+    volume = Volume(noise(shape), noise(shape, 1), "chest", {})
+    for crop in (volume.crop(box), volume.crop([slice(1, 30)] * 3).crop([slice(2, 9), slice(3), slice(1)])):
+        inside = box if crop.image.shape[2] == 19 else (slice(3, 10), slice(1, 4), slice(1, 2))
+        size = crop.image.shape[2:]
+        denoiser = WindowedDenoiser(Spy(1 + axis), size, roi_size=12, overlap=0.5, axes=crop.axes)
+        expected = coordinates(shape, inside)[axis : axis + 1]
+        torch.testing.assert_close(denoiser(crop.image, 0)[0], expected, atol=1e-5, rtol=0)
+        assert torch.equal(crop.image, volume.image[(..., *inside)])
+        assert torch.equal(crop.conditions, volume.conditions[(..., *inside)])
+
+
+def test_a_padded_crop_continues_the_coordinates_of_the_whole_volume():
+    network = Spy()
+    crop = Volume(noise((30, 30, 30)), None, "chest", {}).crop([slice(5, 11)] * 3)
+    WindowedDenoiser(network, (6, 6, 6), axes=crop.axes)(crop.image, 0)
+    ((inputs, _, _),) = network.calls
+    torch.testing.assert_close(inputs[0, 1, :, 0, 0], -1 + 2 / 29 * torch.arange(5, 13))
 
 
 @pytest.mark.parametrize("channel", [4, 5])
