@@ -1,0 +1,116 @@
+"""CT and lesion mask to CT with a lesion there: RePaint with a ControlNet that sees the mask."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+
+from meddiff_core.conditions.feather import feathered
+from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.repaint import evaluations, repaint, resampling_plan
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.diffusion.timesteps import timestep_list
+from meddiff_core.errors import InputError
+from meddiff_core.inferers.crops import lesion_boxes
+from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.windowed import Network
+
+LEAST_CROP = 64
+"""Voxels per axis of a crop: a little more than the patches of the training."""
+
+
+class InpaintingInferer(VolumeInferer):
+    """Makes up what lies within a mask, in agreement with what is around it (MedDiff-FM, eq. 13; RePaint).
+
+    Only a crop around each lesion is sampled, with the coordinates that it has in the whole volume; lesions
+    whose crops overlap are sampled together.
+
+    Args:
+        schedule: noise schedule, which knows what the network predicts.
+        steps: timesteps on the way from noise to image.
+        jump_length: steps after which the sampling jumps back, see `resampling_plan`.
+        jump_rounds: how often each of those stretches is walked; 1 is without jumps. The network is evaluated
+            `steps` times `jump_rounds`.
+        start_from: timestep of the start. Less than 999 keeps the more of what was there, the less it is.
+        feather: mm within the mask over which the original goes over into the lesion; 0 is a hard edge.
+        context: mm around a lesion that the network sees at least.
+        seed: seed of the noise; the input's meta may add to it by `sample`.
+        options: region, windows, device and progress, see `VolumeInferer`.
+
+    Raises:
+        InputError: for an option outside its range.
+    """
+
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        steps: int = 50,
+        jump_length: int = 5,
+        jump_rounds: int = 3,
+        start_from: int = 999,
+        feather: float = 1.5,
+        context: float = 20.0,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(schedule, **options)
+        check_count("steps", steps)
+        check_count("jump_length", jump_length)
+        check_count("jump_rounds", jump_rounds)
+        check_count("start_from", start_from, 1, schedule.num_train_timesteps - 1)
+        check_number("feather", feather, "a number of mm of at least 0", lambda v: v >= 0)
+        check_number("context", context, "a number of mm of at least 0", lambda v: v >= 0)
+        timesteps = timestep_list(schedule, int(steps), int(start_from), "linear")
+        self.plan = resampling_plan(timesteps, int(jump_length), int(jump_rounds))
+        self.feather = float(feather)
+        self.context = float(context)
+        self.seed = seed
+
+    def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
+        """Inpaint.
+
+        Args:
+            inputs: `(1, 3, X, Y, Z)`: image scaled to [-1, 1] by the region's window and not clipped, anatomy
+                labels without the lesion, lesion mask.
+            network: the denoiser, see `WindowedDenoiser`.
+
+        Returns:
+            `(1, 1, X, Y, Z)` in HU, outside the mask the input's up to rounding; its meta holds `region`.
+        """
+        if inputs.shape[1] != 3:
+            raise InputError(
+                f"Inpainting got {inputs.shape[1]} channel(s): give image, anatomy and lesion mask."
+            )
+        volume = self.take_apart(inputs)
+        lesion = volume.conditions[0, 1].cpu().numpy() > 0
+        if not lesion.any():
+            raise InputError("The lesion mask is empty: there is nothing to inpaint.")
+        margin = [ceil(self.context / step) for step in volume.spacing]
+        generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
+        result = volume.window.to_hu(volume.image)
+        for box in lesion_boxes(lesion, margin, LEAST_CROP, getattr(network, "divisor", 1)):
+            weight = torch.from_numpy(feathered(lesion[box], volume.spacing, self.feather))
+            self._inpaint(network, volume.crop(box), weight, result[(..., *box)], generator)
+        return MetaTensor(result, meta=volume.meta | {"region": volume.region})
+
+    def _inpaint(
+        self,
+        network: Network,
+        crop: Volume,
+        weight: torch.Tensor,
+        hu: torch.Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        """Change a crop's `hu` `(1, 1, X, Y, Z)` in place where `weight` `(X, Y, Z)` is above 0."""
+        weight = weight.to(hu.device)[None, None]
+        known = crop.image.clamp(-1, 1)
+        noise = torch.randn(known.shape, generator=generator).to(known.device)
+        start = self.schedule.add_noise(known, noise, self.plan[0])
+        solver = DDIM(self.schedule, eta=1.0, generator=generator)
+        with self.denoiser(network, crop, evaluations(self.plan)) as denoiser:
+            x0 = repaint(denoiser, start, self.plan, self.schedule, solver, known, weight, generator)
+        # in HU, so that on the soft edge nothing is clipped to the window
+        hu.lerp_(crop.window.to_hu(x0), weight)
