@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import torch
 
-from meddiff_core.errors import InputError
-
 # Slopes count a little, too: a single slab would otherwise leave the slope open.
 _FLATNESS = 1e-6
 
@@ -23,13 +21,12 @@ class SlabMeans:
     Args:
         n_thin: thin voxels.
         n_thick: thick slices.
-        profile: relative weights over one slab from its first edge to its last, evenly spaced; default the
-            mean (a box).
+        profile: relative weights over one slab from its first edge to its last, evenly spaced and not
+            negative; default the mean (a box).
         start: edge of the first slab, in thin voxels from the volume's edge.
         factor: thin voxels per slab; default `n_thin / n_thick`.
 
     Raises:
-        InputError: for a profile that is empty, has a negative weight, or sums to zero.
         ValueError: for a slab that holds no voxel, or slabs thinner than a voxel.
     """
 
@@ -37,7 +34,7 @@ class SlabMeans:
         self,
         n_thin: int,
         n_thick: int,
-        profile: Sequence[float] | None = None,
+        profile: Sequence[float] = (1.0,),
         start: float = 0.0,
         factor: float | None = None,
     ) -> None:
@@ -45,19 +42,19 @@ class SlabMeans:
         if self.factor < 1:
             raise ValueError(f"{n_thick} slabs of {self.factor:.3g} voxels: a slab holds at least one voxel.")
         self.start = start
-        self.matrix = self._matrix(n_thin, n_thick, _checked_profile(profile))
+        self.matrix = self._matrix(n_thin, n_thick, profile)
         if not bool((self.matrix.sum(dim=1) > 0).all()):
             raise ValueError(f"{n_thick} slabs of {self.factor:.3g} voxels reach beyond {n_thin} voxels.")
         self.matrix /= self.matrix.sum(dim=1, keepdim=True)
 
-    def _matrix(self, n_thin: int, n_thick: int, profile: torch.Tensor) -> torch.Tensor:
+    def _matrix(self, n_thin: int, n_thick: int, profile: Sequence[float]) -> torch.Tensor:
         """Weights `(n_thick, n_thin)`: the profile integrated over each thin voxel."""
         parts = len(profile)
         edges = self.start + torch.arange(n_thick * parts + 1, dtype=torch.float64) * self.factor / parts
         voxels = torch.arange(n_thin, dtype=torch.float64)
         overlap = torch.minimum(edges[1:, None], voxels + 1) - torch.maximum(edges[:-1, None], voxels)
         overlap = overlap.clamp(min=0).reshape(n_thick, parts, n_thin)
-        return torch.einsum("p,tpn->tn", profile, overlap)
+        return torch.einsum("p,tpn->tn", torch.tensor(profile, dtype=torch.float64), overlap)
 
     def thick(self, x: torch.Tensor) -> torch.Tensor:
         """H x: `(..., n_thin)` to `(..., n_thick)`."""
@@ -112,12 +109,3 @@ class SlabMeans:
 def slabs_of(n_thin: int, factor: float) -> int:
     """Slabs of `factor` voxels that it takes to cover `n_thin`; the last may reach beyond."""
     return math.ceil(n_thin / factor - 1e-6)
-
-
-def _checked_profile(profile: Sequence[float] | None) -> torch.Tensor:
-    weights = torch.as_tensor([1.0] if profile is None else list(profile), dtype=torch.float64)
-    if weights.numel() == 0 or bool((weights < 0).any()) or float(weights.sum()) <= 0:
-        raise InputError(
-            f"slice_profile is {profile!r}: use weights of at least 0 over a slice, one of them above 0."
-        )
-    return weights

@@ -125,14 +125,6 @@ def test_same_run_same_bytes_and_the_seed_counts(refine, scan, tmp_path):
     assert first == again != other
 
 
-def test_an_anatomy_map_of_the_thick_scan_is_used(refine, scan, thick, save_nifti, tmp_path):
-    anatomy = str(save_nifti(tmp_path / "map.nii.gz", thick.anatomy, thick.affine))
-    refine(tmp_path / "without", image=scan())
-    refine(tmp_path / "with", image=scan(), anatomy=anatomy)
-    pair = [read(tmp_path / folder / "scan_superres.nii.gz") for folder in ("without", "with")]
-    assert not np.array_equal(*pair)
-
-
 def test_one_bad_file_does_not_stop_a_folder(refine, scan, tmp_path, thick):
     folder = tmp_path / "in"
     folder.mkdir()
