@@ -12,7 +12,7 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import CLEAN
 
 
-def resampling_plan(timesteps: Sequence[int], jump_length: int = 5, rounds: int = 3) -> list[int]:
+def resampling_plan(timesteps: Sequence[int], jump_length: int, rounds: int) -> list[int]:
     """The timesteps in the order in which they are visited, with jumps back up (RePaint, section 4.2).
 
     Every stretch of `jump_length` steps is walked `rounds` times: down, back to its top in one jump, down

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nibabel as nib
+import numpy as np
 import pytest
 
 from meddiff_core.phantoms import make_phantom
@@ -119,3 +120,34 @@ def test_map_anomalies(scan):
     assert result.returncode == 0, result.stderr
     written = sorted(path.name for path in (scan.parent / "out").iterdir())
     assert written == ["scan_anomaly.png", "scan_anomaly_map.nii.gz", "scan_anomaly_mask.nii.gz"]
+
+
+def test_refine_the_slices(scan):
+    command = find("README.md", "--slice_thickness")
+    result = run([*command, "--slice_thickness", "3.6"], scan.parent)
+    assert result.returncode == 0, result.stderr
+    thick, thin = (nib.load(path) for path in (scan, scan.parent / "out" / "scan_superres.nii.gz"))
+    assert thin.shape == (*thick.shape[:2], 2 * thick.shape[2])
+    assert (scan.parent / "out" / "scan_superres.png").is_file()
+    result = run([*command, "--slice_thickness", "9"], scan.parent)
+    assert result.returncode == 1
+    assert "no more slices than the 40 of 7.2 mm" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_put_a_lesion_into_a_scan(scan):
+    command = find("README.md", "--lesion_diameter", "--image")
+    command = ["body" if part == "lung" else part for part in command]
+    result = run([*command, "--steps", "1", "--lesion_diameter", "[20,30]"], scan.parent)
+    assert result.returncode == 0, result.stderr
+    written = sorted(path.name for path in (scan.parent / "out").iterdir())
+    assert written == ["scan_inpainted.nii.gz", "scan_inpainted.png", "scan_inpainted_mask.nii.gz"]
+
+
+def test_an_empty_lesion_mask_is_one_sentence(scan):
+    image = nib.load(scan)
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), scan.parent / "mask.nii.gz")
+    command = find("bundles/ct_lesion_inpainting/docs/README.md", "mask.nii.gz", "--image")
+    result = run(command, scan.parent)
+    assert result.returncode == 1
+    assert "mask.nii.gz" in result.stderr and "Traceback" not in result.stderr + result.stdout
+    assert not (scan.parent / "out").exists()
