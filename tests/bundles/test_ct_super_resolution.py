@@ -86,7 +86,7 @@ def test_thin_slices_over_the_same_extent_agree_with_the_thick_ones(refine, scan
 def test_they_agree_with_other_slabs_and_profiles(refine, scan, thick, tmp_path, options):
     refine(tmp_path, image=scan(), steps=2, **options)
     result = read(tmp_path / "scan_superres.nii.gz").astype(np.float64)
-    slabs = SlabMeans(result.shape[-1], SHAPE[-1], options.get("slice_profile"))
+    slabs = SlabMeans(result.shape[-1], SHAPE[-1], options.get("slice_profile", (1.0,)))
     assert np.abs(result @ slabs.matrix.T.numpy() - np.int16(thick.hu)).max() < 1
 
 

@@ -42,7 +42,7 @@ def train_step(network, channels=1):
     """One step on everything that asks for a gradient; returns the parameters that got one."""
     network.train()
     x, t, region = inputs(channels)
-    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.001)
     network(x, t, region).square().mean().backward()
     optimizer.step()
     return [name for name, p in network.named_parameters() if p.grad is not None]
