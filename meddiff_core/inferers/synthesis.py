@@ -89,7 +89,7 @@ class SynthesisInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in HU; its meta holds `region`.
         """
         volume = self._volume(inputs)
-        generator = torch.Generator().manual_seed(int(self.seed) + int(_first(volume.meta.get("sample", 0))))
+        generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
         wide = replace(volume, region=volume.region if volume.window == region_window(WIDEST) else WIDEST)
         if self.coarse_to_fine:
             image_level = self._from_noise(network, self._at_image_level(wide), generator)
@@ -145,8 +145,3 @@ class SynthesisInferer(VolumeInferer):
     def _noise(volume: Volume, generator: torch.Generator) -> torch.Tensor:
         """One field for the whole volume, drawn on the CPU: the same on every device."""
         return torch.randn(volume.image.shape, generator=generator).to(volume.image.device)
-
-
-def _first(value: Any) -> Any:
-    """Metadata of a batch of one holds lists or tensors of one."""
-    return value[0] if hasattr(value, "__getitem__") else value

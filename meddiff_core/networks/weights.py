@@ -28,10 +28,7 @@ def load_weights(
     """
     if path is None:
         return network.to(device)
-    try:
-        network.load_state_dict(read_state(path))
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(f"Weights {path} do not fit this network or are damaged: get them again.") from error
+    _fit(network, read_state(path), path)
     return network.to(device).eval()
 
 
@@ -57,9 +54,17 @@ def load_controlled_weights(
     if control is None:
         network.copy_foundation()
         return network.to(device)
-    whole = any(name.startswith("foundation.") for name in read_state(control))
-    load_weights(network if whole else network.control, control)
+    state = read_state(control)
+    whole = any(name.startswith("foundation.") for name in state)
+    _fit(network if whole else network.control, state, control)
     return network.to(device).eval()
+
+
+def _fit(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"Weights {path} do not fit this network or are damaged: get them again.") from error
 
 
 def read_state(path: str | Path) -> dict[str, torch.Tensor]:

@@ -18,6 +18,7 @@ from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.load import check_labels, read_volume
+from meddiff_core.transforms.samples import numbered
 from meddiff_core.transforms.scans import PathLike, list_scans
 
 logger = logging.getLogger("meddiff")
@@ -44,19 +45,12 @@ def anatomy_items(
     Raises:
         InputError: something is missing, the region is unknown, or there are no samples.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise InputError(f"samples is {samples!r}: use a whole number of at least 1.")
     if anatomy is None:
         shown = "abdomen" if region in ("auto", "unknown") else check_region(region)
         maps = [{"image": f"phantom_{shown}", "phantom": shown}]
     else:
         maps = list_scans(anatomy)
-    numbers = range(1, samples + 1) if samples > 1 else [""]
-    return [
-        {**item, "sample": sample, "number": str(number)}
-        for item in maps
-        for sample, number in enumerate(numbers)
-    ]
+    return numbered(maps, samples)
 
 
 class LoadAnatomyd(MapTransform):

@@ -110,7 +110,7 @@ class LesionMaskd(MapTransform):
                 origin = "given"
                 self._check(d, d[key])
             else:
-                names = self.organ or self._default_organ(d, reference)
+                names = self.organ or _DEFAULT_ORGANS.get(self._region(d, reference), SOFT_TISSUE)
                 origin = f"sampled in {', '.join(names)}"
                 d[key] = _like(reference, self._sample(d, reference, names))
             mask = d[key].numpy()[0] > 0
@@ -133,7 +133,8 @@ class LesionMaskd(MapTransform):
         if outside > 0:
             logger.warning("%.3g %% of the lesion mask %s lies outside of the body.", 100 * outside, path)
 
-    def _default_organ(self, data: Mapping[Hashable, MetaTensor], reference: MetaTensor) -> tuple[str, ...]:
+    def _region(self, data: dict[Hashable, object], reference: MetaTensor) -> str:
+        """The region; one that is detected is noted in the item, for `ScaleHUd` not to seek it again."""
         known = reference.meta.get("region") or data.get("region")
         region = self.region if self.region != "auto" else known
         if not region and self.image_key is not None:
@@ -141,7 +142,8 @@ class LesionMaskd(MapTransform):
             affine = reference.affine.numpy()
             region, reason = detect_region(reference.numpy()[0], affine, anatomy, reference.meta)
             logger.info("Region: %s. %s", region, reason)
-        return _DEFAULT_ORGANS.get(str(region), SOFT_TISSUE)
+            data["region"] = region
+        return str(region)
 
     def _sample(
         self, data: Mapping[Hashable, MetaTensor], reference: MetaTensor, names: Sequence[str]

@@ -32,11 +32,19 @@ def sample_items(
     Raises:
         InputError: something is missing, or there are no samples.
     """
+    return numbered(list_scans(image, anatomy, lesion), samples)
+
+
+def numbered(items: Sequence[Mapping[str, object]], samples: int) -> list[dict[str, object]]:
+    """Each item `samples` times, with "sample" and "number" as of `sample_items`.
+
+    Raises:
+        InputError: there are no samples.
+    """
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise InputError(f"samples is {samples!r}: use a whole number of at least 1.")
-    scans = list_scans(image, anatomy, lesion)
     numbers = [str(i + 1) for i in range(samples)] if samples > 1 else [""]
-    return [{**scan, "sample": i, "number": number} for scan in scans for i, number in enumerate(numbers)]
+    return [{**item, "sample": i, "number": number} for item in items for i, number in enumerate(numbers)]
 
 
 class NumberSamplesd(MapTransform):

@@ -15,6 +15,7 @@ from meddiff_core.errors import InputError
 from meddiff_core.transforms.anatomy_input import LoadAnatomyd
 from meddiff_core.transforms.lesion_input import HealthyAnatomyd, LesionMaskd, lesion_items
 from meddiff_core.transforms.load import LoadCTd, LoadLabelsd, LoadMasksd
+from meddiff_core.transforms.windowing import ScaleHUd
 
 LIVER, LUNG = label_id("liver"), label_id("lung")
 SHAPE = (44, 40, 24)
@@ -117,8 +118,12 @@ class TestSampled:
             assert ((labels == LUNG) == (label == LUNG)).all()
 
     def test_region_is_detected_where_nobody_says_it(self, files, hu, caplog):
-        loading()(files(image=hu))
+        item = loading()(files(image=hu))
         assert "Region: " in caplog.text
+        caplog.clear()
+        scaled = ScaleHUd("image")(item)["image"]
+        assert scaled.meta["region"] == item["region"]
+        assert "Region: " not in caplog.text  # found once, not sought again
 
     def test_seed_and_sample(self, files, anatomy):
         item = files(image=anatomy)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.lesions import insert_lesions
+from benchmarks.scans import PatientScan
 from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, Orientationd, Spacingd
 from scipy import ndimage
 
-from meddiff_core.conditions.regions import HUWindow, check_region, region_window
+from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import COARSE_OF, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.anomaly import POLARITIES
@@ -28,49 +29,21 @@ _PHANTOMS = {"chest": ("lung", "bright"), "abdomen": ("body", "dark")}
 
 
 @dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
-class AnomalyCase:
-    """One volume.
+class AnomalyCase(PatientScan):
+    """One volume; a healthy one, with nothing as its lesion, tells what is normal in others.
 
     Args:
-        name: of the scan.
-        patient: never its own reference.
-        region: region whose window counts, and whose references.
         polarity: `bright`, `dark` or `both`, for all methods.
-        hu: `(X, Y, Z)` in HU, axes to the patient's right, front and head.
-        anatomy: label ids, uint8, without a trace of the lesion.
         organ: bool; only what lies in it counts.
-        lesion: truth, bool; nothing in a reference.
-        affine: `(4, 4)`, mm.
     """
 
-    name: str
-    patient: str
-    region: str
     polarity: str
-    hu: np.ndarray
-    anatomy: np.ndarray
     organ: np.ndarray
-    lesion: np.ndarray
-    affine: np.ndarray
-
-    @property
-    def window(self) -> HUWindow:
-        """HU window of the region."""
-        return region_window(self.region)
-
-    @property
-    def spacing(self) -> list[float]:
-        """Voxel size in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
 
     @cached_property
     def depth(self) -> np.ndarray:
         """Distance of the organ's voxels to its surface in mm."""
         return ndimage.distance_transform_edt(self.organ, sampling=self.spacing)
-
-    def is_reference_of(self, case: AnomalyCase) -> bool:
-        """Whether this healthy volume tells what is normal in `case`: same region, another patient."""
-        return self.region == case.region and self.patient != case.patient
 
 
 def read_cases(path: Path, section: str, spacing: float | None, seed: int) -> list[AnomalyCase]:

@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from benchmarks.scans import PatientScan
 from monai.transforms import Orientationd
 from scipy import ndimage
 
 from meddiff_core.conditions.healthy_labels import healthy_labels
-from meddiff_core.conditions.regions import HUWindow, check_region, region_window
+from meddiff_core.conditions.regions import check_region
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.coarse_anatomy import CoarseAnatomyd
@@ -24,36 +25,8 @@ _MARGIN_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
-class LesionCase:
-    """One scan with a lesion: one to be made again, or one to learn from.
-
-    Args:
-        name: of the scan.
-        patient: never its own donor.
-        region: region whose window counts, and whose donors.
-        hu: with the real lesion, `(X, Y, Z)` in HU, axes to the patient's right, front and head.
-        anatomy: label ids, uint8, without a trace of the lesion.
-        lesion: bool.
-        affine: `(4, 4)`, mm.
-    """
-
-    name: str
-    patient: str
-    region: str
-    hu: np.ndarray
-    anatomy: np.ndarray
-    lesion: np.ndarray
-    affine: np.ndarray
-
-    @property
-    def window(self) -> HUWindow:
-        """HU window of the region."""
-        return region_window(self.region)
-
-    @property
-    def spacing(self) -> list[float]:
-        """Voxel size in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+class LesionCase(PatientScan):
+    """One scan with a lesion: one to be made again, or one to learn from."""
 
     @property
     def millilitres(self) -> float:
@@ -67,10 +40,6 @@ class LesionCase:
             self.lesion, self.spacing, return_distances=False, return_indices=True
         )
         return self.hu[tuple(nearest)]
-
-    def is_donor_of(self, case: LesionCase) -> bool:
-        """Whether the lesion may serve as a model for that of `case`: same region, another patient."""
-        return self.region == case.region and self.patient != case.patient
 
 
 def read_lesion_cases(path: Path, section: str) -> list[LesionCase]:

@@ -58,7 +58,7 @@ def make_method(
         return range(seed, seed + samples)
 
     def of_region(case: LesionCase) -> list[LesionCase]:
-        found = [donor for donor in donors if donor.is_donor_of(case)]
+        found = [donor for donor in donors if donor.is_reference_of(case)]
         if not found:
             raise InputError(f"{case.name} has no donor: add a {case.region} lesion of another patient.")
         return found

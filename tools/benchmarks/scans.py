@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from monai.transforms import Compose, Orientationd
 
-from meddiff_core.conditions.regions import check_region
+from meddiff_core.conditions.regions import HUWindow, check_region, region_window
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms.phantom import make_phantom
 from meddiff_core.transforms.datalist import load_datalist
@@ -30,6 +31,43 @@ class Scan(NamedTuple):
     hu: np.ndarray
     affine: np.ndarray
     region: str
+
+
+@dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
+class PatientScan:
+    """A scan of a known patient with what is known of it.
+
+    Args:
+        name: of the scan.
+        patient: never its own reference.
+        region: region whose window counts, and whose references.
+        hu: `(X, Y, Z)` in HU, axes to the patient's right, front and head.
+        anatomy: label ids, uint8, without a trace of the lesion.
+        lesion: bool.
+        affine: `(4, 4)`, mm.
+    """
+
+    name: str
+    patient: str
+    region: str
+    hu: np.ndarray
+    anatomy: np.ndarray
+    lesion: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def window(self) -> HUWindow:
+        """HU window of the region."""
+        return region_window(self.region)
+
+    @property
+    def spacing(self) -> list[float]:
+        """Voxel size in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+
+    def is_reference_of(self, case: PatientScan) -> bool:
+        """Whether `case` may be measured by this scan: same region, another patient."""
+        return self.region == case.region and self.patient != case.patient
 
 
 def read_scans(images: list[str] | None, regions: list[str]) -> list[Scan]:
