@@ -82,6 +82,10 @@ class NoiseSchedule:
             return (x_t - (1 - a).sqrt() * prediction) / a.sqrt()
         return a.sqrt() * x_t - (1 - a).sqrt() * prediction
 
+    def from_x0(self, x0: torch.Tensor, x_t: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
+        """The prediction at `x_t` that stands for the clean image `x0`: the inverse of `to_x0`."""
+        return self.target(x0, self.to_noise(x0, x_t, timesteps), timesteps)
+
     def to_noise(self, x0: torch.Tensor, x_t: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
         """The noise in `x_t` when its clean image is `x0`."""
         a = self.alpha(timesteps, x_t)

@@ -10,14 +10,19 @@ import torch
 
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.engines.report import EvaluationReport, means
+from meddiff_core.inferers.background import content_of_map
+from meddiff_core.inferers.window_grid import WindowGrid
 from meddiff_core.metrics.anatomy_dice import Segmenter, anatomy_dice, segmenter_name
 from meddiff_core.metrics.feature_distance import feature_distance
 from meddiff_core.metrics.features import FeatureExtractor
 from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW, hu_by_class, hu_by_organ
 from meddiff_core.metrics.ms_ssim import ms_ssim, ms_ssim_levels
-from meddiff_core.metrics.seams import seam_index, window_grid
+from meddiff_core.metrics.seams import seam_index
 from meddiff_core.reports.synthesis_tables import synthesis_markdown
 from meddiff_core.transforms.scans import scan_stem
+
+_DIVISOR = 8
+"""Of both networks."""
 
 
 class SynthesisReport(EvaluationReport):
@@ -77,7 +82,9 @@ class SynthesisReport(EvaluationReport):
     def _metrics(
         self, generated: np.ndarray, real: np.ndarray, anatomy: np.ndarray, spacing: Sequence[float]
     ) -> dict:
-        windows = window_grid(real.shape, self.roi_size, self.overlap)
+        windows = WindowGrid(
+            real.shape, self.roi_size, self.overlap, _DIVISOR, content_of_map(anatomy)
+        ).windows
         pair = {"generated": generated, "real": real}
         hu = hu_by_class(generated, real, anatomy)
         differences = [abs(mean["difference"]) for mean in hu.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,14 @@ from scipy import ndimage
 from meddiff_core.conditions.body import ellipsoid
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
-from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.background import Background, content_of_mask
+from meddiff_core.inferers.option_checks import check_count, check_number
+from meddiff_core.inferers.volume import Volume
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
+
+_AROUND_ORGAN = 3
+"""Blocks of context."""
 
 POLARITIES = ("bright", "dark", "both")
 
@@ -101,8 +108,10 @@ class AnomalyInferer(VolumeInferer):
             )
         volume = self.take_apart(inputs[:, :2])
         # what lies outside the window cannot be expected, so it is compared at the window's edge
-        volume = Volume(volume.image.clamp(-1, 1), volume.conditions, volume.region, volume.meta)
-        return volume, torch.as_tensor(inputs)[0, 2].cpu().numpy() > 0
+        image, organ = volume.image.clamp(-1, 1), torch.as_tensor(inputs)[0, 2].cpu().numpy() > 0
+        # nothing beside the organ counts, and the network sees this much around it
+        background = Background(content_of_mask(organ, _AROUND_ORGAN), image, self.schedule)
+        return replace(volume, image=image, background=background if self.skip_air else None), organ
 
     def _expected(self, network: Network, volume: Volume) -> torch.Tensor:
         """The mean clean image over all timesteps and draws, `(1, 1, X, Y, Z)` in [-1, 1]."""

@@ -13,7 +13,9 @@ from meddiff_core.diffusion.diffpir import DenoisingDataTerm, DiffPIRStep
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.inferers.noise_level import estimate_noise_level
-from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.option_checks import check_count, check_number
+from meddiff_core.inferers.volume import Volume
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
 logger = logging.getLogger("meddiff")
@@ -75,7 +77,7 @@ class DenoisingInferer(VolumeInferer):
         Returns:
             `(1, 1, X, Y, Z)` in [-1, 1]; its meta holds `region` and `noise_level` (HU).
         """
-        volume = self.take_apart(inputs)
+        volume = self.without_air(self.take_apart(inputs))
         noise_hu = self._noise_level(volume)
         noise = noise_hu * 2.0 / volume.window.width
         measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)

@@ -15,7 +15,9 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.crops import lesion_boxes
-from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.option_checks import check_count, check_number
+from meddiff_core.inferers.volume import Volume
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
 LEAST_CROP = 64

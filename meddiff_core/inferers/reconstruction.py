@@ -10,7 +10,8 @@ from monai.data import MetaTensor
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.volume import VolumeInferer, check_count
+from meddiff_core.inferers.option_checks import check_count
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
 
@@ -50,7 +51,7 @@ class ReconstructionInferer(VolumeInferer):
         Returns:
             `(1, 1, X, Y, Z)` in [-1, 1].
         """
-        volume = self.take_apart(inputs)
+        volume = self.without_air(self.take_apart(inputs))
         noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(self.seed))
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
         noisy = self.schedule.add_noise(

@@ -13,7 +13,8 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.slab_data_term import SlabDataTerm
 from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.volume import VolumeInferer, check_count, check_number
+from meddiff_core.inferers.option_checks import check_count, check_number
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
 
@@ -66,6 +67,7 @@ class SuperResolutionInferer(VolumeInferer):
         control = volume.image.clamp(-1, 1)  # as in training
         # the network was fine-tuned without anatomy: a map of the thin scan would give away what is asked for
         volume = replace(volume, conditions=torch.cat([torch.zeros_like(control), control], dim=1))
+        volume = self.without_air(volume, x0=control)
         slabs = SlabLayout.from_meta(volume.meta).means(control.shape[-1])
         data_term = SlabDataTerm(self.schedule, slabs, slabs.thick(control), self.fidelity)
         start = torch.zeros_like(control)

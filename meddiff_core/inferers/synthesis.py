@@ -17,7 +17,10 @@ from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import InputError
-from meddiff_core.inferers.volume import Volume, VolumeInferer, check_count, check_number
+from meddiff_core.inferers.background import AIR_HU, Background, content_of_map
+from meddiff_core.inferers.option_checks import check_count, check_number
+from meddiff_core.inferers.volume import Volume
+from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
 SOLVERS = ("ddpm", "dpm_solver")
@@ -96,7 +99,7 @@ class SynthesisInferer(VolumeInferer):
             start = F.interpolate(image_level, volume.image.shape[2:], mode="trilinear", align_corners=False)
             result = self._refine(network, wide, start, generator)
         else:
-            result = self._from_noise(network, wide, generator)
+            result = self._from_noise(network, self._with_air(wide), generator)
         hu = wide.window.to_hu(result)
         if wide.region != volume.region:
             start = volume.window.to_unit(hu).clamp(-1, 1)
@@ -118,6 +121,14 @@ class SynthesisInferer(VolumeInferer):
             volume, image=image, conditions=F.interpolate(volume.conditions, size, mode="nearest-exact")
         )
 
+    def _with_air(self, volume: Volume) -> Volume:
+        """Air is known where a map that outlines the body says so."""
+        content = content_of_map(volume.conditions[0, 0].cpu().numpy()) if self.skip_air else None
+        if content is None:
+            return volume
+        air = torch.tensor(volume.window.to_unit(AIR_HU)).clamp(-1, 1)
+        return replace(volume, background=Background(content, air, self.schedule))
+
     def _from_noise(self, network: Network, volume: Volume, generator: torch.Generator) -> torch.Tensor:
         noise = self._noise(volume, generator)
         return self._sample(network, volume, noise, self.schedule.num_train_timesteps - 1, generator)
@@ -127,7 +138,7 @@ class SynthesisInferer(VolumeInferer):
     ) -> torch.Tensor:
         noise = self._noise(volume, generator)
         noisy = self.schedule.add_noise(start, noise, self.refine_from)
-        return self._sample(network, volume, noisy, self.refine_from, generator)
+        return self._sample(network, self._with_air(volume), noisy, self.refine_from, generator)
 
     def _sample(
         self, network: Network, volume: Volume, x: torch.Tensor, t_start: int, generator: torch.Generator

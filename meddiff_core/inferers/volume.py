@@ -1,27 +1,16 @@
-"""What every inferer of whole volumes shares: region, conditions, windows, progress."""
+"""A volume on its way through an inferer: image, conditions, region, and where it lies."""
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
-from tqdm import tqdm
 
 from meddiff_core.conditions.position import coordinate_axis
-from meddiff_core.conditions.regions import HUWindow, region_id, region_window
-from meddiff_core.diffusion.sample import Solver, sample
-from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.errors import InputError
-from meddiff_core.inferers.precision import check_precision
-from meddiff_core.inferers.windowed import Network, WindowedDenoiser
-
-logger = logging.getLogger("meddiff")
+from meddiff_core.conditions.regions import HUWindow, region_window
+from meddiff_core.inferers.background import Background
 
 
 @dataclass(frozen=True)
@@ -34,6 +23,7 @@ class Volume:
         region: the region's name.
         meta: metadata of the input.
         axes: coordinates of the voxels of a crop in the whole volume, see `crop`; None for a whole one.
+        background: where the network is not needed; None if it is needed everywhere.
     """
 
     image: torch.Tensor
@@ -41,6 +31,7 @@ class Volume:
     region: str
     meta: dict[str, Any]
     axes: tuple[torch.Tensor, ...] | None = None
+    background: Background | None = None
 
     @property
     def spacing(self) -> list[float]:
@@ -68,111 +59,5 @@ class Volume:
             image=self.image[index],
             conditions=None if self.conditions is None else self.conditions[index],
             axes=tuple(axis[along] for axis, along in zip(axes, box, strict=True)),
+            background=None,
         )
-
-
-class VolumeInferer(Inferer):
-    """Base of the inferers of whole volumes, with MONAI's `inferer(inputs, network)`.
-
-    Args:
-        schedule: noise schedule, which knows what the network predicts.
-        region: the region's name; `auto` takes it from `inputs.meta["region"]`, else the null class.
-        roi_size: window in voxels.
-        overlap: share of a window that neighbours share.
-        window_batch: windows per call of the network.
-        device: where the network lies; the volume stays where it is.
-        precision: what the network runs in, see `network_autocast`.
-        progress: show a bar.
-
-    Raises:
-        InputError: for an unknown region or an option outside its range.
-    """
-
-    def __init__(
-        self,
-        schedule: NoiseSchedule,
-        region: str = "auto",
-        roi_size: Sequence[int] | int = 192,
-        overlap: float = 0.125,
-        window_batch: int = 1,
-        device: torch.device | str | None = None,
-        precision: str = "auto",
-        progress: bool = True,
-    ) -> None:
-        super().__init__()
-        if region != "auto":
-            region_id(region)
-        check_number("overlap", overlap, "at least 0 and less than 1", lambda v: 0 <= v < 1)
-        check_count("window_batch", window_batch)
-        self.schedule = schedule
-        self.region = region
-        self.roi_size = roi_size
-        self.overlap = overlap
-        self.window_batch = window_batch
-        self.device = device
-        self.precision = check_precision(precision)
-        self.progress = progress
-
-    def take_apart(self, inputs: torch.Tensor) -> Volume:
-        """Split `(1, C, X, Y, Z)`: channel 0 is the image, the others are conditions."""
-        meta = dict(getattr(inputs, "meta", {}))
-        region = self.region if self.region != "auto" else meta.get("region", "unknown")
-        if not isinstance(region, str):  # collated: one per item of the batch
-            region = region[0]
-        plain = torch.as_tensor(inputs).as_subclass(torch.Tensor).float()
-        conditions = plain[:, 1:] if plain.shape[1] > 1 else None
-        return Volume(plain[:, :1], conditions, region, meta)
-
-    @contextmanager
-    def denoiser(
-        self, network: Network, volume: Volume, evaluations: int, guidance_scale: float = 1.0
-    ) -> Iterator[WindowedDenoiser]:
-        """A `WindowedDenoiser` with a bar over `evaluations` of it; says beforehand how many windows."""
-        denoiser = WindowedDenoiser(
-            network,
-            volume.image.shape[2:],
-            region_id(volume.region),
-            volume.conditions,
-            self.roi_size,
-            self.overlap,
-            self.window_batch,
-            self.device,
-            self.precision,
-            guidance_scale,
-            axes=volume.axes,
-        )
-        windows = len(denoiser.windows)
-        size = "x".join(str(n) for n in denoiser.roi_size)
-        logger.info(
-            "%d window(s) of %s voxels x %d step(s), %s window.", windows, size, evaluations, volume.region
-        )
-        with tqdm(total=windows * evaluations, unit="window", disable=None if self.progress else True) as bar:
-            denoiser.on_windows = bar.update
-            yield denoiser
-
-    def sample(
-        self,
-        network: Network,
-        volume: Volume,
-        x: torch.Tensor,
-        timesteps: Sequence[int],
-        solver: Solver,
-        correct: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
-        guidance_scale: float = 1.0,
-    ) -> torch.Tensor:
-        """From `x` at `timesteps[0]` to the clean image, window by window."""
-        with self.denoiser(network, volume, len(timesteps), guidance_scale) as denoiser:
-            return sample(denoiser, x, timesteps, self.schedule, solver, correct)
-
-
-def check_number(name: str, value: Any, wanted: str, valid: Callable[[Any], bool]) -> None:
-    """Raise `InputError` naming the option, unless `value` is a finite number for which `valid` holds."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not valid(value):
-        raise InputError(f"{name} is {value!r}: use {wanted}.")
-
-
-def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -> None:
-    """Raise `InputError` naming the option, unless `value` is a whole number from `least` to `most`."""
-    wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most < math.inf else "")
-    check_number(name, value, wanted, lambda v: least <= v <= most and v == int(v))

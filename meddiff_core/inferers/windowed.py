@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import ceil
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
-from monai.utils import ensure_tuple_rep
+from monai.data.utils import compute_importance_map
+from torch import distributed
 from torch.nn import functional as F
 
 from meddiff_core.conditions.position import coordinate_axis
+from meddiff_core.inferers.background import Background
 from meddiff_core.inferers.precision import network_autocast
+from meddiff_core.inferers.window_grid import Window, WindowGrid, window_shape
 
 Network = Callable[..., torch.Tensor]
 
@@ -23,8 +25,7 @@ class WindowedDenoiser:
     """A callable `(x_t, t) -> prediction` of a whole volume, averaged over overlapping windows.
 
     Averaging the network's output is the same as averaging eps, v or x0, as long as none is clamped in a
-    window. The last window of an axis is shifted to end at the border, so every voxel is covered. Weights
-    and window positions are computed once; a window's coordinates come from its slices.
+    window. Weights and window positions are computed once; a window's coordinates come from its slices.
 
     Args:
         network: `network(x, timesteps, class_labels)`; sides of its input are multiples of `network.divisor`
@@ -39,9 +40,13 @@ class WindowedDenoiser:
         precision: what the network runs in, see `network_autocast`; averages are float32.
         guidance_scale: 1 is the conditional prediction, 0 the one with neither region nor anatomy; above 1
             goes beyond (classifier-free guidance). Other values than 1 cost a second evaluation.
-        on_windows: called with the number of windows after each call of the network.
+        on_progress: called with the share of the evaluation that is done, after each call of the network.
         axes: coordinates of the volume's voxels along X, Y and Z, for a crop of a larger one; default from -1
             at the first to +1 at the last.
+        background: where no window is needed, because the clean image is known there.
+        moving: so many evaluations, from the first on, have windows that do not overlap and lie elsewhere in
+            each: as many voxels as the volume has, and no border twice in the same place.
+        split: share the windows among the processes of `torch.distributed`; all get the whole prediction.
     """
 
     def __init__(
@@ -50,17 +55,18 @@ class WindowedDenoiser:
         spatial_shape: Sequence[int],
         region_id: int = 0,
         conditions: torch.Tensor | None = None,
-        roi_size: Sequence[int] | int = 192,
+        roi_size: Sequence[int] | int = 96,
         overlap: float = 0.125,
         window_batch: int = 1,
         device: torch.device | str | None = None,
         precision: str = "auto",
         guidance_scale: float = 1.0,
-        on_windows: Callable[[int], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
         axes: Sequence[torch.Tensor] | None = None,
+        background: Background | None = None,
+        moving: int = 0,
+        split: bool = False,
     ) -> None:
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap is {overlap}: use at least 0 and less than 1.")
         self.network = network
         self.spatial_shape = tuple(spatial_shape)
         self.region_id = region_id
@@ -68,41 +74,68 @@ class WindowedDenoiser:
         self.device = device
         self.precision = precision
         self.guidance_scale = guidance_scale
-        self.on_windows = on_windows
-        divisor = getattr(network, "divisor", 1)
-        padded = [ceil(n / divisor) * divisor for n in self.spatial_shape]
-        rois = [ceil(n / divisor) * divisor for n in ensure_tuple_rep(roi_size, 3)]
-        self.roi_size = tuple(min(n, roi) for n, roi in zip(padded, rois, strict=True))
+        self.on_progress = on_progress
+        self.background = background
+        self.moving = moving
+        self.split = split
+        content = None if background is None else background.content
+        self.grid = WindowGrid(spatial_shape, roi_size, overlap, getattr(network, "divisor", 1), content)
         self.padding = [0] * 6  # as torch wants it: last axis first, before and after
-        self.padding[1::2] = [p - n for p, n in zip(padded[::-1], self.spatial_shape[::-1], strict=True)]
-        strides = [max(1, int(roi * (1 - overlap))) for roi in self.roi_size]
-        self.windows = dense_patch_slices(padded, self.roi_size, strides)
+        self.padding[1::2] = [
+            p - n for p, n in zip(self.grid.padded[::-1], self.spatial_shape[::-1], strict=True)
+        ]
         self.conditions = None if conditions is None else self._pad(conditions)
         # a padded voxel continues the volume's own coordinates
         axes = [coordinate_axis(n) for n in self.spatial_shape] if axes is None else axes
-        self.axes = [_continued(axis, p) for axis, p in zip(axes, padded, strict=True)]
-        self.weight = compute_importance_map(self.roi_size, mode="gaussian", sigma_scale=0.125).float()
-        self.total_weight = torch.zeros(padded)
-        for window in self.windows:
-            self.total_weight[window] += self.weight
+        self.axes = [_continued(axis, p) for axis, p in zip(axes, self.grid.padded, strict=True)]
+        self._weight: torch.Tensor | None = None
+        # its own, so that the user's seed decides the noise alone, and every process moves alike
+        self._generator = torch.Generator().manual_seed(0)
 
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
         """Prediction for `x_t` `(1, 1, X, Y, Z)` at timestep `t`, float32, on the device of `x_t`."""
-        x_t = self._pad(x_t)
-        total = torch.zeros(x_t.shape, dtype=torch.float32, device=x_t.device)
-        weight = self.weight.to(x_t.device)
-        for first in range(0, len(self.windows), self.window_batch):
-            batch = self.windows[first : first + self.window_batch]
-            for window, prediction in zip(batch, self._predict(x_t, t, batch), strict=True):
-                total[(slice(None), slice(None), *window)] += weight * prediction.to(x_t.device)
-            if self.on_windows is not None:
-                self.on_windows(len(batch))
-        total /= self.total_weight.to(x_t.device)
-        return total[(slice(None), slice(None), *(slice(n) for n in self.spatial_shape))]
+        moved = self.moving > 0
+        self.moving -= moved
+        windows = self.grid.moved(self._generator) if moved else self.grid.windows
+        weight = None if moved else self._importance().to(x_t.device)
+        padded = self._pad(x_t)
+        total = torch.zeros(padded.shape, dtype=torch.float32, device=x_t.device)
+        for batch, predictions in self._predictions(padded, t, windows):
+            for window, prediction in zip(batch, predictions, strict=True):
+                if weight is None:
+                    total[(..., *window)] = prediction.to(x_t.device)
+                else:
+                    total[(..., *window)] += weight * prediction.to(x_t.device)
+        if self.split:
+            distributed.all_reduce(total)
+        covered = self._covered(windows, weight, x_t.device)
+        if weight is not None:
+            total /= covered.clamp_min(torch.finfo(covered.dtype).tiny)
+        inside = tuple(slice(n) for n in self.spatial_shape)
+        total = total[(..., *inside)]
+        if self.background is not None:
+            outside = covered[inside] == 0
+            total[0, 0][outside] = self.background.prediction(x_t, t, outside)
+        return total
 
-    def _predict(self, x_t: torch.Tensor, t: int, windows: Sequence[tuple[slice, ...]]) -> torch.Tensor:
+    def _predictions(
+        self, x_t: torch.Tensor, t: int, windows: Sequence[Window]
+    ) -> Iterator[tuple[Sequence[Window], torch.Tensor]]:
+        """This process's windows with their predictions `(B, 1, ...)`, batch by batch of equal shape."""
+        if self.split:
+            windows = windows[distributed.get_rank() :: distributed.get_world_size()]
+        for _, group in groupby(sorted(windows, key=window_shape), key=window_shape):
+            equal = list(group)
+            for first in range(0, len(equal), self.window_batch):
+                batch = equal[first : first + self.window_batch]
+                yield batch, self.predict(x_t, t, batch)
+                if self.on_progress is not None:
+                    self.on_progress(len(batch) / len(windows))
+
+    def predict(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
+        """The network's output for windows of equal shape of the padded `x_t`, `(B, 1, ...)` float32."""
         device = self.device or x_t.device
-        inputs = torch.cat([self._input(x_t, window) for window in windows]).to(device)
+        inputs = self._inputs(x_t, windows).to(device)
         timesteps = torch.full((len(windows),), int(t), dtype=torch.long, device=device)
         labels = torch.full((len(windows),), self.region_id, dtype=torch.long, device=device)
         with torch.no_grad(), network_autocast(device, self.precision):
@@ -113,13 +146,37 @@ class WindowedDenoiser:
             unconditional = self.network(inputs, timesteps=timesteps, class_labels=labels * 0).float()
         return torch.lerp(unconditional, prediction, self.guidance_scale)
 
-    def _input(self, x_t: torch.Tensor, window: tuple[slice, ...]) -> torch.Tensor:
-        index = (slice(None), slice(None), *window)
-        axes = [axis[part] for axis, part in zip(self.axes, window, strict=True)]
-        coords = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None].to(x_t.device)
-        noisy = x_t[index].float()
-        conditions = torch.zeros_like(noisy) if self.conditions is None else self.conditions[index]
-        return torch.cat([noisy, coords, conditions.to(noisy)], dim=1)
+    def _inputs(self, x_t: torch.Tensor, windows: Sequence[Window]) -> torch.Tensor:
+        channels = ANATOMY_CHANNEL + (1 if self.conditions is None else self.conditions.shape[1])
+        inputs = torch.zeros(len(windows), channels, *window_shape(windows[0]), device=x_t.device)
+        for one, window in zip(inputs, windows, strict=True):
+            one[0] = x_t[(0, 0, *window)]
+            for k, (axis, part) in enumerate(zip(self.axes, window, strict=True)):
+                one[1 + k] = axis[part].reshape([-1 if a == k else 1 for a in range(3)])
+            if self.conditions is not None:
+                one[ANATOMY_CHANNEL:] = self.conditions[(0, slice(None), *window)]
+        # the faster layout for convolutions over volumes, on CPU and GPU
+        return inputs.contiguous(memory_format=torch.channels_last_3d)
+
+    def _importance(self) -> torch.Tensor:
+        if self._weight is None:
+            roi = self.grid.roi_size if self.grid.windows else (1, 1, 1)
+            self._weight = compute_importance_map(roi, mode="gaussian", sigma_scale=0.125).float()
+            self._total_weight = torch.zeros(self.grid.padded)
+            for window in self.grid.windows:
+                self._total_weight[window] += self._weight
+        return self._weight
+
+    def _covered(
+        self, windows: Sequence[Window], weight: torch.Tensor | None, device: torch.device
+    ) -> torch.Tensor:
+        """The weight of all windows in each voxel of the padded volume; 0 where none lies."""
+        if weight is not None:
+            return self._total_weight.to(device)
+        covered = torch.zeros(self.grid.padded, dtype=torch.bool, device=device)
+        for window in windows:
+            covered[window] = True
+        return covered
 
     def _pad(self, x: torch.Tensor) -> torch.Tensor:
         return F.pad(x, self.padding, mode="replicate") if any(self.padding) else x

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 import numpy as np
-from monai.data.utils import dense_patch_slices
-from monai.utils import ensure_tuple_rep
 
-Window = tuple[slice, ...]
+from meddiff_core.inferers.window_grid import Window
+
 # Planes at this distance see the same anatomy as the border; nearer ones may be part of a soft seam.
 _NEARBY = (-4, -3, -2, 2, 3, 4)
-
-
-def window_grid(
-    shape: Sequence[int], roi_size: Sequence[int] | int, overlap: float, divisor: int = 8
-) -> list[Window]:
-    """Windows of `WindowedDenoiser`, which may end in the padding beyond the volume.
-
-    Args:
-        shape: `(X, Y, Z)` of the volume.
-        roi_size: window in voxels.
-        overlap: share of the window that neighbours share, in [0, 1).
-        divisor: what the network wants its sides to be multiples of; 8 for both presets of `CTDenoiser`.
-    """
-    padded = [ceil(n / divisor) * divisor for n in shape]
-    rois = [ceil(n / divisor) * divisor for n in ensure_tuple_rep(roi_size, 3)]
-    rois = [min(n, roi) for n, roi in zip(padded, rois, strict=True)]
-    return dense_patch_slices(padded, rois, [max(1, int(roi * (1 - overlap))) for roi in rois])
 
 
 def window_borders(windows: Sequence[Window], shape: Sequence[int]) -> list[list[int]]:
@@ -48,7 +29,7 @@ def seam_index(volume: np.ndarray, windows: Sequence[Window], mask: np.ndarray |
 
     Args:
         volume: `(X, Y, Z)` in HU.
-        windows: the grid, from `window_grid`; a border is a plane through the whole volume.
+        windows: the grid, see `WindowGrid`; a border is a plane through the whole volume.
         mask: voxels that count, bool `(X, Y, Z)`, usually the body; both neighbours must lie in it.
 
     Returns:

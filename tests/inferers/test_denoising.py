@@ -158,7 +158,8 @@ def test_auto_finds_the_noise_within_the_body(caplog):
 
 def test_auto_on_a_scan_without_noise_or_body_takes_the_least():
     network = Echo()
-    result = inferer(noise_level="auto", region="chest")(torch.full((1, 1, 8, 8, 8), -1.0), network)
+    image = torch.full((1, 1, 8, 8, 8), -1.0)
+    result = inferer(noise_level="auto", region="chest", skip_air=False)(image, network)
     assert network.timesteps == [0]
     assert result.meta["noise_level"] > 0
     assert torch.isfinite(result).all()

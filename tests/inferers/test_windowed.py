@@ -138,7 +138,8 @@ def test_the_same_as_monais_sliding_window(overlap, shape):
 
     denoiser = WindowedDenoiser(network, shape, roi_size=16, overlap=overlap, precision="float32")
     with torch.no_grad():
-        expected = sliding_window_inference(x, 16, 1, net, overlap, mode="gaussian", sigma_scale=0.125)
+        roi = denoiser.grid.roi_size
+        expected = sliding_window_inference(x, roi, 1, net, overlap, mode="gaussian", sigma_scale=0.125)
     torch.testing.assert_close(denoiser(x, 0), expected, atol=1e-5, rtol=0)
 
 
@@ -168,12 +169,12 @@ def test_the_network_runs_in_the_precision_asked_for_and_averages_are_float32(pr
     assert result.dtype == torch.float32
 
 
-def test_on_windows_counts_all_of_them():
+def test_progress_adds_up_to_one_evaluation():
     counts = []
-    denoiser = WindowedDenoiser(Spy(), (33, 20, 20), roi_size=16, window_batch=5, on_windows=counts.append)
+    denoiser = WindowedDenoiser(Spy(), (33, 20, 20), roi_size=16, window_batch=5, on_progress=counts.append)
     denoiser(noise((33, 20, 20)), 0)
-    assert sum(counts) == len(denoiser.windows) == 12
-    assert counts == [5, 5, 2]
+    assert len(denoiser.grid.windows) == 12
+    assert counts == pytest.approx([5 / 12, 5 / 12, 2 / 12])
 
 
 def test_no_gradient_is_kept_and_the_input_is_not_changed():
@@ -218,7 +219,7 @@ def test_guidance_of_one_is_no_guidance_bit_for_bit_and_costs_one_evaluation():
     def run(**options):
         calls.clear()
         denoiser = WindowedDenoiser(network, (17, 14, 9), 2, torch.ones_like(x), roi_size=8, **options)
-        return denoiser(x, 0), sum(calls) / len(denoiser.windows)
+        return denoiser(x, 0), sum(calls) / len(denoiser.grid.windows)
 
     (plain, once), (one, again), (_, twice) = run(), run(guidance_scale=1.0), run(guidance_scale=1.5)
     assert torch.equal(plain, one)

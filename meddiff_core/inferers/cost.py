@@ -1,0 +1,97 @@
+"""What a run takes, counted before it starts, and timed on two windows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from meddiff_core.inferers.window_grid import Window, window_shape
+from meddiff_core.inferers.windowed import WindowedDenoiser
+
+logger = logging.getLogger("meddiff")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Calls of the network.
+
+    Args:
+        windows: of the fixed grid.
+        size: voxels of such a window, as text.
+        evaluations: of the whole volume.
+        forwards: windows that go through the network, in all evaluations.
+        voxels: voxels of those windows.
+    """
+
+    windows: int
+    size: str
+    evaluations: int
+    forwards: int
+    voxels: int
+
+    @classmethod
+    def of(cls, denoiser: WindowedDenoiser, evaluations: int) -> Cost:
+        """Of so many evaluations by a denoiser that has not started."""
+        grid = denoiser.grid
+        # how many pieces there are depends a little on where they lie
+        moved = grid.moved(torch.Generator().manual_seed(0)) if denoiser.moving else []
+        passes = 1 if denoiser.guidance_scale == 1 else 2
+        kinds = ((grid.windows, evaluations - denoiser.moving), (moved, denoiser.moving))
+        return cls(
+            windows=len(grid.windows),
+            size="x".join(str(n) for n in grid.roi_size),
+            evaluations=evaluations,
+            forwards=passes * sum(len(windows) * times for windows, times in kinds),
+            voxels=passes * sum(_voxels(windows) * times for windows, times in kinds),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.windows} window(s) of {self.size} voxels x {self.evaluations} step(s): "
+            f"{self.forwards} network call(s) on {self.voxels / 1e6:.0f} million voxels"
+        )
+
+
+class Rehearsal:
+    """Adds up what a run would take, without running it."""
+
+    def __init__(self) -> None:
+        self.forwards = 0
+        self.seconds = 0.0
+
+    def __call__(self, denoiser: WindowedDenoiser, cost: Cost) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        """Count a part of a run; a stand-in for its denoiser comes back."""
+        self.forwards += cost.forwards
+        self.seconds += cost.voxels * seconds_per_voxel(denoiser)
+        hours, minutes, seconds = int(self.seconds // 3600), int(self.seconds // 60 % 60), self.seconds % 60
+        logger.info(
+            "So far %d network call(s), about %d:%02d:%02.0f h, from two measured windows.",
+            self.forwards,
+            hours,
+            minutes,
+            seconds,
+        )
+        return lambda x_t, t: torch.zeros_like(x_t)
+
+
+def seconds_per_voxel(denoiser: WindowedDenoiser) -> float:
+    """Time of one evaluation of a window, without guidance, per voxel: the second of two."""
+    windows = denoiser.grid.windows[: denoiser.window_batch]
+    if not windows:
+        return 0.0
+    x_t = torch.zeros(1, 1, *denoiser.grid.padded)
+    for _ in range(2):
+        begin = time.perf_counter()
+        denoiser.predict(x_t, 500, windows)
+        seconds = time.perf_counter() - begin
+    passes = 1 if denoiser.guidance_scale == 1 else 2
+    return seconds / passes / _voxels(windows)
+
+
+def _voxels(windows: list[Window]) -> int:
+    return sum(prod(window_shape(window)) for window in windows)
