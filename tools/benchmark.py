@@ -12,6 +12,7 @@ from pathlib import Path
 import fire
 from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
+from benchmarks import inference as inference_benchmark
 from benchmarks import lesion as lesion_benchmark
 from benchmarks import super_resolution as super_resolution_benchmark
 from benchmarks.anomaly_cases import phantom_cases, read_cases
@@ -19,6 +20,7 @@ from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
 from benchmarks.lesion_methods import make_method as lesion_method
 from benchmarks.scans import read_scans
 
+from meddiff_core.errors import InputError
 from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
 from meddiff_core.user_errors import show_sentences
 
@@ -173,6 +175,52 @@ def super_resolution(
     print(super_resolution_benchmark.table(rows))
 
 
+def inference(
+    output_dir: str,
+    images: Words | None = None,
+    regions: Words = "chest",
+    sections: Words = "monai,levers,forwards,scaling,memory",
+    block: str | Sequence[int] | None = "192,192,96",
+    sizes: Words | Sequence[int] = "64,96,128,192",
+    memory_shape: str | Sequence[int] | None = None,
+    longest: float = 1800,
+    repeats: int = 3,
+) -> None:
+    """Measure what the levers on speed are worth; write tables as Markdown and JSON, and a plot.
+
+    Args:
+        output_dir: where `inference.md`, `inference.json` and `inference.png` go.
+        images: one CT; default a phantom of the region.
+        regions: its region.
+        sections: monai (beside its sliding_window_inference), levers (one after the other), forwards (counted
+            for 384x384x256 voxels), scaling (with the body, one and two processes), memory (of a run).
+        block: voxels of the central block for the section monai; None for the whole scan.
+        sizes: sides of the cubes for the section scaling.
+        memory_shape: voxels of the phantom for the section memory, such as 512,512,600; None leaves it out.
+        longest: seconds; a lever's run that would take longer is extrapolated from two measured windows.
+        repeats: measurements of one evaluation, of which the fastest counts.
+    """
+    scans = read_scans(_words(images) if images else None, _words(regions))
+    if len(scans) != 1:
+        raise InputError(f"{len(scans)} images are given: the inference benchmark takes one.")
+    result = inference_benchmark.run(
+        scans[0],
+        sections=_words(sections),
+        block=_sizes(block),
+        sizes=_sizes(sizes),
+        memory_shape=_sizes(memory_shape),
+        longest=longest,
+        repeats=repeats,
+        output_dir=Path(output_dir),
+    )
+    print(inference_benchmark.page(result))
+
+
+def _sizes(value: Words | Sequence[int] | int | None) -> tuple[int, ...] | None:
+    """Numbers of voxels; None where there are none."""
+    return tuple(int(size) for size in _words(value)) if value else None
+
+
 def _words(value: Words | Sequence[int] | int) -> list[str]:
     """`a,b` as a list; `fire` has split it already where it could, and made a number of a single one."""
     words = value if isinstance(value, list | tuple) else str(value).split(",")
@@ -187,5 +235,6 @@ if __name__ == "__main__":
             "anomaly": anomaly,
             "lesion": lesion,
             "super_resolution": super_resolution,
+            "inference": inference,
         }
     )
