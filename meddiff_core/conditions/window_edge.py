@@ -6,6 +6,8 @@ import torch
 
 from meddiff_core.conditions.regions import HUWindow
 
+_SLAB = 16
+
 
 def restore_outside_window(
     prediction: torch.Tensor, original: torch.Tensor, window: HUWindow, noise_level: float = 0.0
@@ -24,8 +26,19 @@ def restore_outside_window(
         noise_level: standard deviation of the noise of `original` in HU; taken as at least half a percent of
             the window's width, so that the hand-over is smooth without noise, too.
     """
-    prediction = prediction.clamp(-1, 1)
     noise_level = max(noise_level, 0.005 * window.width)
+    result = torch.empty_like(prediction)
+    # slab by slab: the steps in between would take the memory of several volumes
+    slabs = (volume.split(_SLAB, dim=-1) for volume in (prediction, original, result))
+    for inside, outside, joined in zip(*slabs, strict=True):
+        joined.copy_(_joined(inside, outside, window, noise_level))
+    return result
+
+
+def _joined(
+    prediction: torch.Tensor, original: torch.Tensor, window: HUWindow, noise_level: float
+) -> torch.Tensor:
+    prediction = prediction.clamp(-1, 1)
     excess = original - original.clamp(window.lower, window.upper)
     at_edge = ((prediction * excess.sign() - 0.95) / 0.05).clamp(0, 1)
     too_large = ((excess.abs() - 2 * noise_level) / (2 * noise_level)).clamp(0, 1)

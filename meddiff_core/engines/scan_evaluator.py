@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
+from monai.engines.utils import IterationEvents
 
 from meddiff_core.engines.scan_dataset import FAILED, USER_ERRORS
+from meddiff_core.processes import gathered, rank
 from meddiff_core.user_errors import user_sentence
 
 
@@ -19,6 +21,9 @@ class ScanEvaluator(SupervisedEvaluator):
 
     A scan that fails in preprocessing, in the inferer or in postprocessing through the user's mistake (an
     `InputError`, a full disk) is skipped and counts in no metric. Bugs raise as they would in MONAI.
+
+    A prediction that the inferer says is not for use (`gives_result`) is dropped: nothing is postprocessed,
+    measured or written.
     """
 
     def run(self, global_epoch: int = 1) -> None:
@@ -26,10 +31,12 @@ class ScanEvaluator(SupervisedEvaluator):
 
         Raises:
             SystemExit: something failed. The message, which Python prints before it exits with code 1, is the
-                sentence where one scan was given, or a summary with a line per failed scan.
+                sentence where one scan was given, or a summary with a line per failed scan. Of several
+                processes the first one says it for all.
         """
         self.failures: list[tuple[str, str]] = []
         self._skipped = False
+        self._measured = False
         try:
             super().run(global_epoch)
         except Exception as error:  # before or after the scans, for example missing weights
@@ -37,12 +44,17 @@ class ScanEvaluator(SupervisedEvaluator):
             if sentence is None:
                 raise
             raise SystemExit(sentence) from None
-        if self.failures:
-            raise SystemExit(self._summary())
+        # a process that only helps with the windows fails where the first one does
+        helps = rank() > 0 and getattr(self.inferer, "split_windows", False)
+        # torchrun ends all processes when one fails, so this waits for those that still have scans to go
+        failures = gathered([] if helps else self.failures)
+        if failures:
+            raise SystemExit(self._summary(failures) if rank() == 0 else 1)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict[str, torch.Tensor]:
-        self._skipped = FAILED in batchdata
-        if self._skipped:
+        failed = FAILED in batchdata
+        self._skipped = failed or not getattr(self.inferer, "gives_result", True)
+        if failed:
             self.failures.append((batchdata["image"][0], batchdata[FAILED][0]))
             return {}
         # Postprocessing replaces the batch, the name has to be read before.
@@ -58,17 +70,21 @@ class ScanEvaluator(SupervisedEvaluator):
             return {}
 
     def _fire_event(self, event_name: Enum, *args: Any, **kwargs: Any) -> None:
-        # Metrics and handlers expect a prediction at this event; ignite knows no iteration without one.
-        if event_name is Events.ITERATION_COMPLETED and self._skipped:
+        # Postprocessing, metrics and handlers expect a prediction; ignite knows no iteration without one.
+        if self._skipped and event_name in (IterationEvents.MODEL_COMPLETED, Events.ITERATION_COMPLETED):
             return
+        # Metrics cannot be computed of nothing.
+        if event_name is Events.EPOCH_COMPLETED and not self._measured:
+            return
+        self._measured |= event_name is Events.ITERATION_COMPLETED
         super()._fire_event(event_name, *args, **kwargs)
 
-    def _summary(self) -> str:
-        total = self.state.epoch_length
+    def _summary(self, failures: list[tuple[str, str]]) -> str:
+        total = len(self.data_loader.dataset)
         if total == 1:
-            return self.failures[0][1]
-        lines = [f"{len(self.failures)} of {total} scans failed:"]
-        for name, sentence in self.failures:
+            return failures[0][1]
+        lines = [f"{len(failures)} of {total} scans failed:"]
+        for name, sentence in failures:
             lines.append(f"  {sentence}" if name in sentence else f"  {Path(name).name}: {sentence}")
         return "\n".join(lines)
 

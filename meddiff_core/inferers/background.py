@@ -39,16 +39,27 @@ class Background:
     x0: torch.Tensor
     schedule: NoiseSchedule
 
-    def prediction(self, x_t: torch.Tensor, t: int, where: torch.Tensor) -> torch.Tensor:
-        """What a network that knows `x0` predicts in the voxels `where`, bool `(X, Y, Z)`."""
-        x0 = self.x0[0, 0][where] if self.x0.ndim else self.x0.to(x_t.device)
-        return self.schedule.from_x0(x0, x_t[0, 0][where], t)
+    def fill(self, prediction: torch.Tensor, x_t: torch.Tensor, t: int, where: torch.Tensor) -> None:
+        """Write what a network that knows `x0` predicts for `x_t` `(1, 1, X, Y, Z)`.
+
+        Args:
+            prediction: of the same shape; changed in place.
+            x_t: the noisy volume.
+            t: its timestep.
+            where: voxels to fill, bool `(X, Y, Z)`.
+        """
+        # plane by plane: an index of all those voxels would be larger than the volume
+        for i, plane in enumerate(where):
+            if plane.any():
+                x0 = (self.x0[:, :, i] if self.x0.ndim else self.x0).to(x_t.device)
+                known = self.schedule.from_x0(x0, x_t[:, :, i], t)
+                prediction[:, :, i] = torch.where(plane, known, prediction[:, :, i])
 
 
 def content_of_scan(hu: np.ndarray) -> np.ndarray:
     """Blocks of a CT `(X, Y, Z)` in HU that hold more than air: body, table, blankets; with a margin."""
     # padding of any depth is as empty as air, and must not hide what shares a block with it
-    content = block_mean(np.maximum(hu, region_window(WIDEST).lower), [BLOCK] * 3) > _CONTENT_HU
+    content = block_mean(np.where(hu < region_window(WIDEST).lower, AIR_HU, hu), [BLOCK] * 3) > _CONTENT_HU
     return _with_margin(ndimage.binary_fill_holes(content))
 
 

@@ -12,6 +12,7 @@ import torch
 
 from meddiff_core.inferers.window_grid import Window, window_shape
 from meddiff_core.inferers.windowed import WindowedDenoiser
+from meddiff_core.processes import count
 
 logger = logging.getLogger("meddiff")
 
@@ -38,16 +39,14 @@ class Cost:
     def of(cls, denoiser: WindowedDenoiser, evaluations: int) -> Cost:
         """Of so many evaluations by a denoiser that has not started."""
         grid = denoiser.grid
-        # how many pieces there are depends a little on where they lie
-        moved = grid.moved(torch.Generator().manual_seed(0)) if denoiser.moving else []
         passes = 1 if denoiser.guidance_scale == 1 else 2
-        kinds = ((grid.windows, evaluations - denoiser.moving), (moved, denoiser.moving))
+        calls = [(len(windows), _voxels(windows)) for windows in denoiser.ahead(evaluations)]
         return cls(
             windows=len(grid.windows),
             size="x".join(str(n) for n in grid.roi_size),
             evaluations=evaluations,
-            forwards=passes * sum(len(windows) * times for windows, times in kinds),
-            voxels=passes * sum(_voxels(windows) * times for windows, times in kinds),
+            forwards=passes * sum(forwards for forwards, _ in calls),
+            voxels=passes * sum(voxels for _, voxels in calls),
         )
 
     def __str__(self) -> str:
@@ -67,7 +66,7 @@ class Rehearsal:
     def __call__(self, denoiser: WindowedDenoiser, cost: Cost) -> Callable[[torch.Tensor, int], torch.Tensor]:
         """Count a part of a run; a stand-in for its denoiser comes back."""
         self.forwards += cost.forwards
-        self.seconds += cost.voxels * seconds_per_voxel(denoiser)
+        self.seconds += cost.voxels * seconds_per_voxel(denoiser) / (count() if denoiser.split else 1)
         hours, minutes, seconds = int(self.seconds // 3600), int(self.seconds // 60 % 60), self.seconds % 60
         logger.info(
             "So far %d network call(s), about %d:%02d:%02.0f h, from two measured windows.",

@@ -12,7 +12,7 @@ from meddiff_core.conditions.body import body_mask
 from meddiff_core.diffusion.diffpir import DenoisingDataTerm, DiffPIRStep
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.noise_level import estimate_noise_level
+from meddiff_core.inferers.noise_level import central_slab, estimate_noise_level
 from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
@@ -82,7 +82,7 @@ class DenoisingInferer(VolumeInferer):
         noise = noise_hu * 2.0 / volume.window.width
         measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
         timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(noise))
-        solver = DiffPIRStep(self.schedule, self.zeta, torch.Generator().manual_seed(self.seed))
+        solver = DiffPIRStep(self.schedule, self.zeta, torch.Generator().manual_seed(int(self.seed)))
         data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
         result = self.sample(network, volume, start, timesteps, solver, data_term)
@@ -91,7 +91,7 @@ class DenoisingInferer(VolumeInferer):
     def _noise_level(self, volume: Volume) -> float:
         if self.noise_level != "auto":
             return float(self.noise_level)
-        hu = volume.window.to_hu(volume.image)[0, 0].cpu().numpy()
+        hu = volume.window.to_hu(central_slab(volume.image))[0, 0].cpu().numpy()
         # the schedule holds no less noise than its first timestep has
         smallest = float(self.schedule.sigma(0)) * volume.window.width / 2
         noise_hu = max(estimate_noise_level(hu, body_mask(hu, volume.spacing)), smallest)

@@ -91,7 +91,8 @@ class InpaintingInferer(VolumeInferer):
         lesion = volume.conditions[0, 1].cpu().numpy() > 0
         if not lesion.any():
             raise InputError("The lesion mask is empty: there is nothing to inpaint.")
-        margin = [ceil(self.context / step) for step in volume.spacing]
+        # the last digit of a spacing, which an oblique affine rounds, must not decide
+        margin = [ceil(self.context / step - 1e-3) for step in volume.spacing]
         generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
         result = volume.window.to_hu(volume.image)
         for box in lesion_boxes(lesion, margin, LEAST_CROP, getattr(network, "divisor", 1)):

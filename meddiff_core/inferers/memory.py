@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from math import prod
 
 import psutil
 import torch
 from monai.utils import ensure_tuple_rep
+from torch import distributed
 
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.precision import network_dtype
@@ -16,7 +18,7 @@ VOLUME_COPIES = 8
 """Float32 copies of the volume that a sampler and what follows it hold at once, beyond those that are there
 when it starts; measured on whole runs."""
 
-ACTIVATION_BYTES = {torch.float32: 800, torch.bfloat16: 450, torch.float16: 450}
+ACTIVATION_BYTES = {torch.float32: 870, torch.bfloat16: 700, torch.float16: 700}
 """Per voxel of a window, for a network that does not tell its `activation_bytes`: the compact one's."""
 
 CPU_WINDOW = 96
@@ -38,6 +40,7 @@ class Memory:
         precision: what the network runs in, see `network_autocast`.
         window_batch: windows per call.
         limit: GB that the process may take there in all; default what it has and most of what is free.
+        agree: with the other processes of `torch.distributed`, on what the one with the least has.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Memory:
         precision: str = "auto",
         window_batch: int = 1,
         limit: float | None = None,
+        agree: bool = False,
     ) -> None:
         self.device = torch.device(device)
         self.shape = tuple(volume.shape[2:])
@@ -58,6 +62,10 @@ class Memory:
         self.base = used + (VOLUME_COPIES * 4 * prod(self.shape) if shared else 0)
         self.limit = used + _FREE_SHARE * free if limit is None else limit * 1e9
         self._given = limit is not None
+        if agree:
+            room = torch.tensor(self.limit - self.base, dtype=torch.float64)
+            distributed.all_reduce(room, distributed.ReduceOp.MIN)
+            self.limit = self.base + float(room)
 
     def needed(self, roi_size: Sequence[int] | int) -> float:
         """Bytes in all at the peak, with windows of `roi_size`."""
@@ -97,7 +105,9 @@ def _used_and_free(device: torch.device) -> tuple[int, int]:
     """Bytes on a device: what this process has, and what it could get."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device), torch.cuda.mem_get_info(device)[0]
-    return psutil.Process().memory_info().rss, psutil.virtual_memory().available
+    # torchrun says how many processes share the machine
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return psutil.Process().memory_info().rss, psutil.virtual_memory().available // sharing
 
 
 def _text(roi_size: Sequence[int] | int) -> str:

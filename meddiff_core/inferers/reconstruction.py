@@ -52,7 +52,7 @@ class ReconstructionInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in [-1, 1].
         """
         volume = self.without_air(self.take_apart(inputs))
-        noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(self.seed))
+        noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(int(self.seed)))
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
         noisy = self.schedule.add_noise(
             volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0]

@@ -17,6 +17,7 @@ from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import InputError
+from meddiff_core.flags import as_flag
 from meddiff_core.inferers.background import AIR_HU, Background, content_of_map
 from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.volume import Volume
@@ -75,8 +76,8 @@ class SynthesisInferer(VolumeInferer):
         self.steps = int(steps)
         self.guidance_scale = float(guidance_scale)
         self.seed = seed
-        self.coarse_to_fine = coarse_to_fine
-        self.use_anatomy = use_anatomy
+        self.coarse_to_fine = as_flag("coarse_to_fine", coarse_to_fine)
+        self.use_anatomy = as_flag("use_anatomy", use_anatomy)
         self.image_size = image_size
         self.refine_from = int(refine_from)
         self.solver = solver

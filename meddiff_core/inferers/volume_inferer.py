@@ -15,6 +15,7 @@ from tqdm import tqdm
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.flags import as_flag
 from meddiff_core.inferers.background import Background, air_level, content_of_scan
 from meddiff_core.inferers.cost import Cost, Rehearsal
 from meddiff_core.inferers.memory import Memory
@@ -22,6 +23,7 @@ from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.precision import check_precision
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
+from meddiff_core.processes import rank
 
 logger = logging.getLogger("meddiff")
 
@@ -82,14 +84,19 @@ class VolumeInferer(Inferer):
         self.roi_size = roi_size
         self.overlap = overlap
         self.window_batch = window_batch
-        self.moving_windows = moving_windows
-        self.skip_air = skip_air
+        self.moving_windows = as_flag("moving_windows", moving_windows)
+        self.skip_air = as_flag("skip_air", skip_air)
         self.device = device
         self.precision = check_precision(precision)
         self.memory_limit = memory_limit
         self.split_windows = split_windows
-        self.rehearsal = Rehearsal() if dry_run else None
-        self.progress = progress
+        self.rehearsal = Rehearsal() if as_flag("dry_run", dry_run) else None
+        self.progress = progress and rank() == 0
+
+    @property
+    def gives_result(self) -> bool:
+        """Whether what comes back is for use: not in a dry run; of processes that share windows, in one."""
+        return self.rehearsal is None and not (self.split_windows and rank() > 0)
 
     def take_apart(self, inputs: torch.Tensor) -> Volume:
         """Split `(1, C, X, Y, Z)`: channel 0 is the image, the others are conditions."""
@@ -122,7 +129,15 @@ class VolumeInferer(Inferer):
     ) -> Iterator[Denoiser]:
         """A `WindowedDenoiser` with a bar over `evaluations` of it; says beforehand what it will take."""
         device = self.device or volume.image.device
-        memory = Memory(network, device, volume.image, self.precision, self.window_batch, self.memory_limit)
+        memory = Memory(
+            network,
+            device,
+            volume.image,
+            self.precision,
+            self.window_batch,
+            self.memory_limit,
+            self.split_windows,
+        )
         denoiser = WindowedDenoiser(
             network,
             volume.image.shape[2:],

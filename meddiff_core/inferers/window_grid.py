@@ -76,13 +76,11 @@ class WindowGrid:
         if stop - start <= roi:
             return [self._box[axis]]
         least = min(ceil(LEAST_PIECE / self._divisor) * self._divisor, roi)
-        firsts = [
-            first
-            for first in range(least, roi + 1, self._divisor)
-            if (stop - start - first) % roi >= least or (stop - start - first) % roi == 0
-        ] or [roi]
-        first = firsts[int(torch.randint(len(firsts), (), generator=generator))]
+        choices = (roi - least) // self._divisor + 1
+        first = least + self._divisor * int(torch.randint(choices, (), generator=generator))
         cuts = [start, *range(start + first, stop, roi), stop]
+        if cuts[-1] - cuts[-2] < least:  # the last two share what they have
+            cuts[-2] = cuts[-3] + (cuts[-1] - cuts[-3]) // 2 // self._divisor * self._divisor
         return [slice(*ends) for ends in pairwise(cuts)]
 
     def _with_content(self, windows: Sequence[Window]) -> list[Window]:

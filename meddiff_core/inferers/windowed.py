@@ -114,9 +114,14 @@ class WindowedDenoiser:
         inside = tuple(slice(n) for n in self.spatial_shape)
         total = total[(..., *inside)]
         if self.background is not None:
-            outside = covered[inside] == 0
-            total[0, 0][outside] = self.background.prediction(x_t, t, outside)
+            self.background.fill(total, x_t, t, covered[inside] == 0)
         return total
+
+    def ahead(self, evaluations: int) -> Iterator[list[Window]]:
+        """The windows of so many evaluations to come, which are not made."""
+        generator = self._generator.clone_state()
+        for number in range(evaluations):
+            yield self.grid.moved(generator) if number < self.moving else self.grid.windows
 
     def _predictions(
         self, x_t: torch.Tensor, t: int, windows: Sequence[Window]

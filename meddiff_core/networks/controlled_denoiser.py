@@ -16,6 +16,9 @@ from meddiff_core.networks.detail_control import DetailControl
 # default makes it eight times smaller, for latent space).
 _EMBEDDING_CHANNELS = (16,)
 
+_CONTROL_BYTES = {torch.float32: 600, torch.bfloat16: 250, torch.float16: 250}
+"""Per voxel of a window, what the trained part holds for the foundation; measured as the foundation's."""
+
 
 class ControlledDenoiser(nn.Module):
     """A frozen `CTDenoiser` steered by further channels of its input (ControlNet, arXiv 2302.05543).
@@ -34,6 +37,9 @@ class ControlledDenoiser(nn.Module):
         super().__init__()
         self.foundation = foundation
         self.divisor = foundation.divisor
+        self.activation_bytes = {
+            dtype: n + _CONTROL_BYTES[dtype] for dtype, n in foundation.activation_bytes.items()
+        }
         self.control = ControlBranch(foundation, control_channels)
         if freeze:
             foundation.requires_grad_(False)

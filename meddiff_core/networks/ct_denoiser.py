@@ -33,6 +33,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "detail_channels": 16,
     },
 }
+ACTIVATION_BYTES: dict[str, dict[torch.dtype, int]] = {
+    "paper": {torch.float32: 2600, torch.bfloat16: 1600, torch.float16: 1600},
+    "compact": {torch.float32: 870, torch.bfloat16: 700, torch.float16: 700},
+}
+"""What an evaluation takes at its peak, per voxel of a window and by what it computes in: the growth of a
+fresh CPU process over one window, 96 voxels a side (compact; 128 take less) or 64 (paper)."""
+
 CONDITION_CHANNELS = 4
 """Coordinates x, y, z and the anatomy label follow the noisy image in the input."""
 
@@ -83,6 +90,7 @@ class CTDenoiser(nn.Module):
         options = dict(PRESETS[preset])
         self.factor: int = options.pop("factor")
         detail_channels: int = options.pop("detail_channels")
+        self.activation_bytes = ACTIVATION_BYTES[preset]
         cell = self.factor**3
         self.stem = ConditionStem(label_channels, num_frequencies, self.factor)
         self.encoder_options = {

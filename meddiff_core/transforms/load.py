@@ -147,8 +147,8 @@ def _check_shape(shape: tuple[int, ...], path: Path) -> None:
 
 def _check_hu(image: MetaTensor, path: Path) -> None:
     """Refuse numbers that no CT in HU has; crops without air, padding and metal pass."""
-    hu = image.as_tensor()
-    if not torch.isfinite(hu).all():
+    hu = image.numpy()
+    if not np.isfinite(hu).all():
         raise InputError(f"{path} holds NaN or infinite values: replace them, for example by -1024.")
     low, high = float(hu.min()), float(hu.max())
     if high - low < _MIN_RANGE_HU:
@@ -156,8 +156,7 @@ def _check_hu(image: MetaTensor, path: Path) -> None:
     if max(-low, high) > _MAX_HU:
         raise InputError(f"{path} is not a CT in HU: its values reach from {low:g} to {high:g}.")
     # Fat, gas and noise are below 0 in any part of the body; stored pixels, pictures and MR start at 0.
-    inside = hu[hu > _PADDING_HU]
-    if inside.numel() == 0 or float(inside.min()) >= 0:
+    if hu.min(initial=np.inf, where=hu > _PADDING_HU) >= 0:
         raise InputError(
             f"{path} is not in HU: no value lies between {_PADDING_HU:g} and 0 (if these are stored "
             "CT pixels, apply the rescale slope and intercept first)."

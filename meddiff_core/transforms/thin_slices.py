@@ -17,6 +17,7 @@ from monai.utils import ensure_tuple_rep
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
+from meddiff_core.flags import as_flag
 
 logger = logging.getLogger("meddiff")
 
@@ -125,7 +126,7 @@ class AgreeWithSlicesd(MapTransform):
     def __init__(self, keys: KeysCollection, original_key: str = "image", projection: bool = True) -> None:
         super().__init__(keys)
         self.original_key = original_key
-        self.projection = projection
+        self.projection = as_flag("projection", projection)
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)

@@ -121,8 +121,8 @@ class RestoreHUd(MapTransform):
             prediction = result[key]
             noise_level = float(getattr(prediction, "meta", {}).get("noise_level", 0.0))
             hu = restore_outside_window(
-                torch.as_tensor(prediction).float(),
-                window.to_hu(torch.as_tensor(original)[:1]).float(),
+                _plain(prediction),
+                window.to_hu(_plain(original)[:1]),
                 window,
                 noise_level,
             )
@@ -130,3 +130,8 @@ class RestoreHUd(MapTransform):
                 hu, meta=dict(original.meta), applied_operations=original.applied_operations
             )
         return result
+
+
+def _plain(image: torch.Tensor) -> torch.Tensor:
+    """Without metadata, which every operation would carry along."""
+    return torch.as_tensor(image).as_subclass(torch.Tensor).float()

@@ -42,11 +42,18 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     )
 
 
+def two_processes(command: list[str]) -> list[str]:
+    """A torchrun command of a document, on two CPU processes."""
+    assert command[:2] == ["torchrun", "--nproc_per_node"]
+    return ["python", "-m", "torch.distributed.run", "--nproc_per_node", "2", *command[3:]]
+
+
 @pytest.fixture
 def scan(tmp_path):
-    """`scan.nii.gz`, a small phantom."""
+    """`scan.nii.gz`, a small phantom, and its anatomy `map.nii.gz`."""
     phantom = make_phantom("abdomen", shape=(48, 48, 40), spacing=(6.5, 6.5, 7.2), seed=3)
     nib.save(nib.Nifti1Image(phantom.hu, phantom.affine), tmp_path / "scan.nii.gz")
+    nib.save(nib.Nifti1Image(phantom.anatomy, phantom.affine), tmp_path / "map.nii.gz")
     return tmp_path / "scan.nii.gz"
 
 
@@ -95,8 +102,7 @@ def test_two_processes_train_together(scan):
     for name in ("a", "b", "c"):
         (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
     assert run([*find("README.md", "prepare_data.py"), "--val_fraction", "0.3"], folder).returncode == 0
-    command = find("bundles/ct_foundation/docs/README.md", "torchrun")
-    command = ["python", "-m", "torch.distributed.run", "--nproc_per_node", "2", *command[3:]]
+    command = two_processes(find("bundles/ct_foundation/docs/README.md", "torchrun"))
     small = "--epoch_length 2 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
     result = run([*command, "--output_dir", "out", *small.split()], folder)
     assert result.returncode == 0, result.stderr
@@ -151,3 +157,33 @@ def test_an_empty_lesion_mask_is_one_sentence(scan):
     assert result.returncode == 1
     assert "mask.nii.gz" in result.stderr and "Traceback" not in result.stderr + result.stdout
     assert not (scan.parent / "out").exists()
+
+
+def test_two_processes_share_the_windows_of_a_volume(scan):
+    """The torchrun command of the README writes once what one process writes."""
+    folder, options = scan.parent, ["--region", "abdomen", "--window_size", "32", "--steps", "3"]
+    command = two_processes(find("README.md", "torchrun"))
+    result = run([*command, *options, "--output_dir", "shared"], folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Wrote shared/map_synthetic.nii.gz") == 1
+    command = find("bundles/ct_synthesis/docs/README.md", "--region", "inference.json")
+    command = [*command, *options, "--anatomy", "map.nii.gz", "--output_dir", "alone"]
+    result = run(command, folder)
+    assert result.returncode == 0, result.stderr
+    shared, alone = (nib.load(folder / out / "map_synthetic.nii.gz") for out in ("shared", "alone"))
+    # 1e-4 of [-1, 1] is 0.09 HU in the widest window, but HU are rounded
+    assert np.abs(shared.get_fdata() - alone.get_fdata()).max() <= 1
+
+
+def test_of_two_processes_with_one_usable_volume_none_stops_the_other(scan):
+    folder = scan.parent / "maps"
+    folder.mkdir()
+    good = (scan.parent / "map.nii.gz").read_bytes()
+    (folder / "good.nii.gz").write_bytes(good)
+    (folder / "bad.nii.gz").write_bytes(good[:500])
+    command = two_processes(find("README.md", "torchrun"))
+    options = ["--split", "volumes", "--anatomy", "maps", "--region", "abdomen", "--steps", "1"]
+    result = run([*command, *options], scan.parent)
+    assert result.returncode == 1
+    assert result.stderr.count("1 of 2 scans failed:") == 1
+    assert (scan.parent / "out" / "good_synthetic.nii.gz").is_file()

@@ -10,6 +10,7 @@ import torch
 from ignite.metrics import Average
 from monai.bundle import ConfigWorkflow
 from monai.data import DataLoader
+from monai.handlers import MeanSquaredError
 from monai.transforms import Compose
 
 from meddiff_core.engines.scan_dataset import ScanDataset
@@ -70,6 +71,30 @@ def test_one_bad_scan_does_not_stop_the_rest(folder, tmp_path):
     assert first == "1 of 3 scans failed:"
     assert second.startswith(f"  {folder / 'b.nii.gz'} cannot be read")
     assert written(tmp_path / "out") == ["a_denoised.nii.gz", "c_denoised.nii.gz"]
+
+
+class HelpingInferer:
+    """One whose predictions are not for use: a dry run, or a process that only helps."""
+
+    gives_result = False
+
+    def __call__(self, inputs, network):
+        return network(inputs)
+
+
+def test_a_prediction_that_is_not_for_use_is_dropped(folder, tmp_path):
+    with pytest.raises(SystemExit, match=r"1 of 3 scans failed"):  # what is wrong with a scan is still said
+        evaluator(folder, tmp_path / "out", HelpingInferer(), key_val_metric={"mean": Average()}).run()
+    assert written(tmp_path / "out") == []
+
+
+def test_metrics_of_no_scan_are_none(folder, tmp_path):
+    inferer = failing_on(lambda name: True, InputError("no"))
+    metric = {"error": MeanSquaredError(output_transform=lambda output: 1 / 0)}
+    made = evaluator(folder / "a.nii.gz", tmp_path / "out", inferer, key_val_metric=metric)
+    with pytest.raises(SystemExit, match=r"^no$"):
+        made.run()
+    assert not made.state.metrics
 
 
 def test_dicom_series(tmp_path, hu, save_dicom):
