@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import torch
 from torch import nn
 
 from meddiff_core.errors import InputError
+from meddiff_core.networks.checksums import check_sha256
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
+
+_FOUNDATION = "foundation."
+"""How names begin that belong to the foundation in a whole `ControlledDenoiser`."""
 
 
 def load_weights(
@@ -24,12 +29,13 @@ def load_weights(
         device: where the network should lie.
 
     Raises:
-        InputError: if the file is missing, damaged, or from another network.
+        InputError: if the file is missing, damaged, not what its bundle names, or from another network, or if
+            there is no such device.
     """
     if path is None:
-        return network.to(device)
+        return _placed(network, device)
     _fit(network, read_state(path), path)
-    return network.to(device).eval()
+    return _placed(network, device).eval()
 
 
 def load_controlled_weights(
@@ -42,22 +48,53 @@ def load_controlled_weights(
 
     Args:
         network: the network.
-        foundation: weights of the foundation; None keeps those that it has, for training from scratch.
-        control: weights of the trained part, or of the whole network, which then overrule `foundation`; None
+        foundation: weights of the foundation, or of a whole network, whose foundation is taken; None keeps
+            those that it has, for training from scratch.
+        control: weights of the trained part, or of a whole network, and then `foundation` is not read; None
             starts the part from the foundation.
         device: where the network should lie.
 
     Raises:
-        InputError: if a file is missing, damaged, or from another network.
+        InputError: if a file is missing, damaged, not what its bundle names, or from another network, or if
+            there is no such device.
     """
-    load_weights(network.foundation, foundation)
-    if control is None:
+    state = None if control is None else read_state(control)
+    if state is not None and _foundation_part(state):
+        _fit(network, state, control)
+        return _placed(network, device).eval()
+    if foundation is not None:
+        whole = read_state(foundation)
+        _fit(network.foundation, _foundation_part(whole) or whole, foundation)
+    if state is None:
         network.copy_foundation()
+        return _placed(network, device)
+    _fit(network.control, state, control)
+    return _placed(network, device).eval()
+
+
+def whole_state(
+    foundation: dict[str, torch.Tensor], control: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The state dict of a `ControlledDenoiser` from those of its two parts."""
+    return {f"{_FOUNDATION}{name}": value for name, value in foundation.items()} | {
+        f"control.{name}": value for name, value in control.items()
+    }
+
+
+def _foundation_part(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The foundation's state dict in that of a whole network; empty for one of a part."""
+    return {
+        name.removeprefix(_FOUNDATION): value for name, value in state.items() if name.startswith(_FOUNDATION)
+    }
+
+
+def _placed(network: nn.Module, device: torch.device | str) -> nn.Module:
+    try:
         return network.to(device)
-    state = read_state(control)
-    whole = any(name.startswith("foundation.") for name in state)
-    _fit(network if whole else network.control, state, control)
-    return network.to(device).eval()
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch has no one exception for it
+        raise InputError(f"device is {str(device)!r}, which torch cannot use here: use cpu.") from error
 
 
 def _fit(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
@@ -70,8 +107,10 @@ def _fit(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -
 def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict in a file, loaded with `weights_only=True`: it cannot run code.
 
+    A file that its bundle's metadata.json names has to have the SHA-256 given there.
+
     Raises:
-        InputError: if the file is missing or damaged.
+        InputError: if the file is missing, damaged, or not what its bundle names.
     """
     path = Path(path)
     if not path.is_file():
@@ -79,7 +118,9 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
             f"Weights {path} are missing: get the bundle {path.parent.parent.name} with its models, or "
             "train it with its train.json, and name that bundle by foundation_root or bundle_root."
         )
+    data = path.read_bytes()
+    check_sha256(path, data)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+        return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    except (RuntimeError, ValueError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
         raise InputError(f"Weights {path} are damaged: get them again.") from error
