@@ -81,7 +81,7 @@ def commands(document: str) -> list[Command]:
 def _split(line: str) -> list[list[str]]:
     """The words of each of the commands that `&&` joins; any Python is `python`, also one left out."""
     result: list[list[str]] = []
-    for part in shlex.split(line, comments=True):
+    for part in shlex.split(re.sub(r"(^|\s)#\s.*", "", line)):
         if part == "&&" or not result:
             result.append([])
         if part != "&&":

@@ -41,7 +41,7 @@ SMALLER = {
     "tools/make_phantom.py": "--shape 24,24,16",
     "benchmark.py anomaly": "--methods zscore,ours --spacing 10",
     "benchmark.py denoising": "--methods noisy,ours_1",
-    "benchmark.py lesion": "--methods copy --samples 1",
+    "benchmark.py lesion": "--methods texture --samples 1",
     "benchmark.py super_resolution": "--methods trilinear,ours_1 --factors 2",
     "tools/package_bundle.py": "--bundles ct_denoising",
     "tools/verify_bundles.py": "--bundles ct_denoising",
@@ -50,6 +50,13 @@ SMALLER = {
 
 PATHS = {"DIR": "unpacked", "list.json": "lesions.json"}
 """Words of the documents that stand for the reader's own files."""
+
+TRAINED = {
+    "my_foundation": "ct_foundation",
+    "my_lesions": "ct_lesion_generation",
+    "my_superres": "ct_super_resolution",
+}
+"""What the commands on fine-tuning train, in runs/, and the bundle whose weights stand for it."""
 
 
 def smaller(command: Command) -> list[str]:
@@ -69,8 +76,8 @@ def smaller(command: Command) -> list[str]:
 
 def make_files(folder: Path) -> None:
     """Everything that the documents' commands read, from phantoms of 32 x 32 x 16 voxels."""
-    for number, region in enumerate(("chest", "chest", "abdomen")):
-        phantom = make_phantom(region, SHAPE, SPACING, seed=number, lesions=3)
+    for number in range(3):
+        phantom = make_phantom("chest", SHAPE, SPACING, seed=number, lesions=3)
         lesion = binary_dilation(phantom.lesion).astype(np.uint8)  # some were a single voxel
         for kind in ("my_cts", "my_cts_with_lesions"):
             _save(folder / kind / f"patient{number}.nii.gz", phantom.hu.astype(np.int16), phantom.affine)
@@ -90,6 +97,10 @@ def make_files(folder: Path) -> None:
             Image.new("L", (16, 16), 8 * number).save(folder / kind / f"slice{number}.png")
     (folder / "runs" / "lesion_segmenter").mkdir(parents=True)
     torch.save(segmenter_network().state_dict(), folder / "runs" / "lesion_segmenter" / "segmenter.pt")
+    for name, bundle in TRAINED.items():
+        weights = folder / "runs" / name / "models" / "model.pt"
+        weights.parent.mkdir(parents=True)
+        weights.symlink_to(ROOT / "bundles" / bundle / "models" / "model.pt")
     start(["python", "tools/prepare_data.py", *_prepare().split()], folder)
     start(["python", "tools/package_bundle.py", "--output_dir", "dist", "--bundles", "ct_denoising"], folder)
     (archive,) = (folder / "dist").glob("*.zip")

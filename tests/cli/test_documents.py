@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from doc_commands import DOCUMENTS, ROOT, Command, all_commands, blocks, options_in_text
 from doc_sandbox import SHAPE, SPACING, fill, make_files, results_of, smaller, start
 from monai.bundle import ConfigParser
@@ -24,6 +28,10 @@ NOT_RUN = {
     "pip ": "installs",
     ".venv-monailabel/bin/pip ": "installs",
     "python tools/serve_monailabel.py ": "a server that does not end: tests/tools/test_serve_monailabel.py",
+    "old=": "sh runs it in test_own_weights_go_into_a_package",
+    "new=": "the same",
+    "cp ": "the same",
+    "sed ": "the same",
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
 """How commands begin that no test runs here, and why."""
@@ -84,6 +92,25 @@ def test_the_python_of_the_documents_runs(files, tmp_path):
         start(["python", "-c", content], tmp_path)
 
 
+def test_own_weights_go_into_a_package(files, tmp_path):
+    """The last commands on fine-tuning, in a copy of the repository."""
+    (block,) = [code for _, code in blocks("docs/fine_tuning.md") if code.startswith("old=")]
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in ("bundles", "tools", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=skipped)
+    for name in ("README.md", "LICENSE", "meddiff_core"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    own = tmp_path / "runs" / "my_foundation" / "models" / "model.pt"
+    own.parent.mkdir(parents=True)
+    state = torch.load(ROOT / "bundles" / "ct_foundation" / "models" / "model.pt", weights_only=True)
+    torch.save({name: value + 1 for name, value in state.items()}, own)
+    block = block.replace("python ", f"{sys.executable} ")
+    subprocess.run(["sh", "-e", "-c", block], cwd=tmp_path, check=True)
+    (archive,) = (tmp_path / "dist").glob("*.zip")
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.read("ct_denoising/models/model.pt") == own.read_bytes()
+
+
 def test_no_exception_is_left_over():
     for beginning in NOT_RUN:
         assert any(str(command).startswith(beginning) for command in COMMANDS), beginning
@@ -103,7 +130,7 @@ def test_the_options_of_a_command_are_ids_of_its_config(command):
     parser = ConfigParser()
     parser.read_config([str(ROOT / file) for file in re.findall(r"[\w/.]+\.json", files)])
     for name in command.options.keys() - {"config_file"}:
-        assert name in parser.config, f"--{name} is no id of {files}"
+        assert name in parser, f"--{name} is no id of {files}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
