@@ -6,7 +6,7 @@ export PYTHONWARNINGS := ignore
 DENOISE := $(BIN)/python -m monai.bundle run --config_file bundles/ct_denoising/configs/inference.json \
 	--bundle_root bundles/ct_denoising --output_dir demo
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench package monailabel test-monailabel clean
 
 install: $(VENV)/installed
 
@@ -45,5 +45,25 @@ bench: install
 	$(BIN)/python tools/benchmark.py denoising --output_dir eval \
 		$(if $(IMAGES),--images "$(IMAGES)") $(if $(REGIONS),--regions "$(REGIONS)")
 
+# A stand-alone zip of each bundle in dist/, once all of them keep the rules of the model zoo.
+package: install
+	$(BIN)/python tools/verify_bundles.py
+	$(BIN)/python tools/package_bundle.py --output_dir dist
+
+# MONAI Label 0.8.5 with all bundles, for this machine only: make monailabel STUDIES=folder [PORT=8000]
+ML_VENV := .venv-monailabel
+monailabel: $(if $(STUDIES),$(ML_VENV)/installed)
+	$(if $(STUDIES),,$(error Name the folder with your scans: make monailabel STUDIES=folder))
+	$(ML_VENV)/bin/python tools/serve_monailabel.py --studies "$(STUDIES)" $(if $(PORT),--port $(PORT))
+
+test-monailabel: $(ML_VENV)/installed
+	$(ML_VENV)/bin/python -m pytest tests/monailabel
+
+$(ML_VENV)/installed: requirements-monailabel.txt pyproject.toml
+	$(PYTHON) -m venv $(ML_VENV)
+	$(ML_VENV)/bin/python -m pip install -r requirements-monailabel.txt
+	$(ML_VENV)/bin/python -m pip install --no-deps monailabel==0.8.5
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) $(ML_VENV) demo build dist *.egg-info

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from types import TracebackType
+import threading
+from types import FrameType, TracebackType
+
+import torch
 
 from meddiff_core.errors import InputError
 
@@ -16,27 +20,48 @@ def user_sentence(error: BaseException, kinds: tuple[type[BaseException], ...] =
         kinds: the exceptions that mean a user's mistake.
 
     Returns:
-        its message, or None if `error` and its causes are something else: a bug.
+        its message, or one for too little memory; None if `error` and its causes are something else: a bug.
     """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, kinds):
             return str(cause)
+        if _out_of_memory(cause):
+            return (
+                "Out of memory: use a smaller window_size, such as 96, with window_batch 1, or crop the scan."
+            )
         cause = cause.__cause__
     return None
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # On the CPU torch raises a mere RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def show_sentences() -> None:
     """Let an uncaught `InputError` end the program with its sentence on stderr and exit code 1.
 
     Mistakes in a bundle's options surface while the config is parsed, where no code of ours can catch them.
+    An interrupt (Ctrl-C) ends with one line, too, and a termination clears away what is half-written.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sentence = user_sentence(error)
+        if sentence is None and issubclass(kind, KeyboardInterrupt):
+            sentence = "Interrupted: results that are written so far are whole."
         if sentence is None:
             sys.__excepthook__(kind, error, trace)
         else:
             print(sentence, file=sys.stderr)
 
     sys.excepthook = hook
+
+    # The default ends the process without a `finally`; only the main thread may set a handler.
+    main_thread = threading.current_thread() is threading.main_thread()
+    if main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

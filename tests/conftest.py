@@ -7,9 +7,8 @@ from pathlib import Path
 import itk
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 
@@ -89,21 +88,21 @@ def save_dicom():
         for k in range(array.shape[2]):
             path = folder / f"{series['SeriesInstanceUID'][-6:]}_{k:03d}.dcm"
             position = lps[:3, 3] + k * lps[:3, 2]
-            _slice(array[:, :, k].T, directions, spacing, position, k, series).save_as(
-                path, enforce_file_format=True
-            )
+            _slice(array[:, :, k].T, directions, spacing, position, k, series).save_as(path)
         return folder
 
     return save
 
 
-def _slice(pixels, directions, spacing, position, number, attributes) -> pydicom.Dataset:
-    ds = pydicom.Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, ds.file_meta.MediaStorageSOPInstanceUID
+def _slice(pixels, directions, spacing, position, number, attributes) -> FileDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.FileMetaInformationGroupLength = ExplicitVRLittleEndian, 0
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+    validate_file_meta(meta)
+    ds = FileDataset(
+        None, {}, preamble=bytes(128), file_meta=meta, is_implicit_VR=False, is_little_endian=True
+    )
+    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)
     ds.StudyInstanceUID = ds.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.1"

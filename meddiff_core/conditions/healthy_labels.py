@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-from meddiff_core.conditions.body import ellipsoid
-
 Box = tuple[slice, ...]
 
 
@@ -26,14 +24,15 @@ def healthy_labels(
     Returns:
         a changed copy of `labels`.
     """
-    result, ball = labels.copy(), ellipsoid(margin, spacing)
-    reach = max(ball.shape)
+    result = labels.copy()
+    reach = 1 + max(int(margin // step) for step in spacing)
     for around in ndimage.find_objects(lesion.astype(np.uint8)):  # one box, or none without a lesion
         around = _enlarged(around, reach)
         near, healed = lesion[around], result[around]
         grown = near.copy()
         for _, box in _parts(near, reach):
-            grown[box] |= ndimage.binary_dilation(near[box], ball)
+            # Not a dilation: a ball of many small voxels would not fit into memory.
+            grown[box] |= ndimage.distance_transform_edt(~near[box], spacing) <= margin
         for part, box in _parts(grown, 1):
             if not grown[box].all():
                 nearest = ndimage.distance_transform_edt(

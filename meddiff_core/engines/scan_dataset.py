@@ -43,7 +43,7 @@ class ScanDataset(Dataset):
         try:
             if callable(data):
                 data = data()
-            elif isinstance(data, str | Path) or not data or not isinstance(data[0], dict):
+            elif not (isinstance(data, Sequence) and data and isinstance(data[0], dict)):
                 data = list_scans(data, anatomy, lesion, organ)
         except USER_ERRORS as error:
             data = [{"image": str(data), FAILED: str(error)}]

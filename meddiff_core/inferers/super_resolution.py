@@ -13,9 +13,9 @@ from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.slab_data_term import SlabDataTerm
 from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
+from meddiff_core.options import check_count, check_number
 
 
 class SuperResolutionInferer(VolumeInferer):

@@ -17,12 +17,11 @@ from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import InputError
-from meddiff_core.flags import as_flag
 from meddiff_core.inferers.background import AIR_HU, Background, content_of_map
-from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
+from meddiff_core.options import check_count, check_flag, check_number
 
 SOLVERS = ("ddpm", "dpm_solver")
 
@@ -76,8 +75,8 @@ class SynthesisInferer(VolumeInferer):
         self.steps = int(steps)
         self.guidance_scale = float(guidance_scale)
         self.seed = seed
-        self.coarse_to_fine = as_flag("coarse_to_fine", coarse_to_fine)
-        self.use_anatomy = as_flag("use_anatomy", use_anatomy)
+        self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
+        self.use_anatomy = check_flag("use_anatomy", use_anatomy)
         self.image_size = image_size
         self.refine_from = int(refine_from)
         self.solver = solver

@@ -9,20 +9,19 @@ from dataclasses import replace
 
 import torch
 from monai.inferers import Inferer
-from monai.utils import ensure_tuple
 from tqdm import tqdm
 
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.flags import as_flag
+from meddiff_core.errors import InputError
 from meddiff_core.inferers.background import Background, air_level, content_of_scan
 from meddiff_core.inferers.cost import Cost, Rehearsal
 from meddiff_core.inferers.memory import Memory
-from meddiff_core.inferers.option_checks import check_count, check_number
 from meddiff_core.inferers.precision import check_precision
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
+from meddiff_core.options import check_count, check_flag, check_number
 from meddiff_core.processes import rank
 
 logger = logging.getLogger("meddiff")
@@ -73,8 +72,7 @@ class VolumeInferer(Inferer):
         super().__init__()
         if region != "auto":
             region_id(region)
-        for size in [] if roi_size == "auto" else ensure_tuple(roi_size):
-            check_count("window_size", size)
+        _check_window(roi_size)
         check_number("overlap", overlap, "at least 0 and less than 1", lambda v: 0 <= v < 1)
         check_count("window_batch", window_batch)
         if memory_limit is not None:
@@ -84,13 +82,13 @@ class VolumeInferer(Inferer):
         self.roi_size = roi_size
         self.overlap = overlap
         self.window_batch = window_batch
-        self.moving_windows = as_flag("moving_windows", moving_windows)
-        self.skip_air = as_flag("skip_air", skip_air)
+        self.moving_windows = check_flag("moving_windows", moving_windows)
+        self.skip_air = check_flag("skip_air", skip_air)
         self.device = device
         self.precision = check_precision(precision)
         self.memory_limit = memory_limit
         self.split_windows = split_windows
-        self.rehearsal = Rehearsal() if as_flag("dry_run", dry_run) else None
+        self.rehearsal = Rehearsal() if check_flag("dry_run", dry_run) else None
         self.progress = progress and rank() == 0
 
     @property
@@ -182,3 +180,13 @@ class VolumeInferer(Inferer):
             if self.rehearsal is not None:
                 return torch.zeros_like(x)
             return sample(denoiser, x, timesteps, self.schedule, solver, correct)
+
+
+def _check_window(roi_size: Sequence[int] | int | str) -> None:
+    if roi_size == "auto":
+        return
+    sizes = roi_size if isinstance(roi_size, list | tuple) else [roi_size]
+    if isinstance(roi_size, list | tuple) and len(sizes) != 3:
+        raise InputError(f"window_size is {roi_size!r}: use auto, one number of voxels, or three.")
+    for size in sizes:
+        check_count("window_size", size)

@@ -16,10 +16,11 @@ from meddiff_core.reports.canvas import Canvas, grey_scale, window_name
 from meddiff_core.reports.picture_transform import PictureTransform
 from meddiff_core.reports.planes import Planes, inner_voxel, middle
 
-# Zero is transparent, and so is what is less anomalous than expected.
-_HEAT = LinearSegmentedColormap.from_list(
+HEAT = LinearSegmentedColormap.from_list(
     "heat", ["#a0304000", "#c8322fa0", "#f07a1ed0", "#ffd24af0", "#fff6c8ff"]
 )
+"""Colours of a map of anomalies: zero is transparent, and so is what is less anomalous than expected."""
+
 # Where nothing is found the scale is that of large changes, so that noise alone does not light up.
 _HEAT_SHARE = 1 / 6
 _ORGAN = {"colors": "#4fb3a5", "linewidths": 0.7}
@@ -94,7 +95,7 @@ def anomaly_picture(
         centre, top = _highest_voxel(score_map, organ), window.width * _HEAT_SHARE
         note = "nothing found, planes through the map's maximum"
     planes = Planes(ct.shape, spacing, centre)
-    grey, heat = grey_scale(window), ScalarMappable(Normalize(0, max(1.0, top)), _HEAT)
+    grey, heat = grey_scale(window), ScalarMappable(Normalize(0, max(1.0, top)), HEAT)
 
     canvas = Canvas(planes, columns=3)
     for column in range(3):

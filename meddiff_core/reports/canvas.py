@@ -12,10 +12,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
+from matplotlib.patheffects import withStroke
 
 from meddiff_core.conditions.regions import WIDEST, HUWindow, region_window
 from meddiff_core.files import whole_file
-from meddiff_core.reports.planes import Planes
+from meddiff_core.reports.planes import PLANE_SIDES, Planes
 
 BACKGROUND, TEXT, MUTED = "#0b0d10", "#e8eaed", "#8b929b"
 WARNING = "#ffb454"
@@ -64,8 +65,13 @@ class Canvas:
             [self._cell(column, *place) for column in range(columns)]
             for place in zip(bottoms, heights, strict=True)
         ]
-        for line, label in zip(self.axes, planes.labels, strict=True):
+        for line, label, sides in zip(self.axes, planes.labels, PLANE_SIDES, strict=True):
             line[0].set_ylabel(label, color=MUTED, fontsize=9)
+            for side, place, alignment in zip(sides, (0.02, 0.98), ("left", "right"), strict=True):
+                letter = line[0].text(place, 0.5, side, color=MUTED, fontsize=8, ha=alignment, va="center")
+                letter.set(
+                    transform=line[0].transAxes, path_effects=[withStroke(linewidth=2, foreground=BACKGROUND)]
+                )
 
     def title(self, column: int, text: str, note: str = "", color: str = TEXT) -> None:
         """Head a column; the note stands below in small type."""

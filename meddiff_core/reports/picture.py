@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from meddiff_core.conditions.regions import HUWindow
-from meddiff_core.reports.canvas import BACKGROUND, Canvas, grey_scale
+from meddiff_core.reports.canvas import BACKGROUND, Canvas, grey_scale, window_name
 from meddiff_core.reports.picture_transform import PictureTransform
 from meddiff_core.reports.planes import Planes, body_centre
 
@@ -72,15 +72,20 @@ def before_after_picture(
     """
     planes = Planes(before.shape, spacing, body_centre(before, spacing))
     images = planes.cut(before), planes.cut(after)
-    limit = max(1.0, round(window.width * _CHANGE_SHARE))
+    limit = change_limit(window)
     grey, change = grey_scale(window), ScalarMappable(Normalize(-limit, limit), _CHANGE)
 
     canvas = Canvas(planes, columns=3)
     for column in (0, 1):
-        canvas.title(column, titles[column])
+        canvas.title(column, titles[column], window_name(window))
         canvas.show(column, images[column], grey)
-    canvas.title(2, f"{titles[1]} minus {titles[0]}")
+    canvas.title(2, f"{titles[1]} minus {titles[0]}", "blue is lower, orange higher")
     canvas.show(2, [new - old for old, new in zip(*images, strict=True)], change)
     canvas.bar(0, 1, grey, "HU")
     canvas.bar(2, 2, change, "change in HU")
     canvas.save(path)
+
+
+def change_limit(window: HUWindow) -> float:
+    """Change in HU at which the colours end."""
+    return max(1.0, round(window.width * _CHANGE_SHARE))

@@ -56,13 +56,13 @@ class PictureTransform(MapTransform):
             path = self.output_dir / f"{result_name(meta, self.postfix)}.png"
             window = region_window(str(meta.get("region", "unknown")))
             names = {self.result: key} | self.companions
-            spacing, volumes = _in_ras({name: d[k] for name, k in names.items()})
+            spacing, volumes = in_ras({name: d[k] for name, k in names.items()})
             self.draw(window=window, path=path, spacing=spacing, **volumes)
             logger.info("Wrote %s", path)
         return d
 
 
-def _in_ras(volumes: Mapping[str, MetaTensor]) -> tuple[list[float], dict[str, np.ndarray]]:
+def in_ras(volumes: Mapping[str, MetaTensor]) -> tuple[list[float], dict[str, np.ndarray]]:
     """Voxel size in mm and arrays `(X, Y, Z)` of volumes that must be on one grid."""
     to_ras = Orientation("RAS", labels=None)
     turned = {name: to_ras(volume) for name, volume in volumes.items()}

@@ -11,6 +11,9 @@ from scipy import ndimage
 from meddiff_core.conditions.body import body_mask
 
 PLANE_NAMES = ("axial", "coronal", "sagittal")
+PLANE_SIDES = (("R", "L"), ("R", "L"), ("A", "P"))
+"""What lies on the left and on the right of each plane: right, left, anterior, posterior."""
+
 # The axis of the volume that each plane is perpendicular to, and those that it shows down and across.
 _AXES = ((2, 1, 0), (1, 2, 0), (0, 2, 1))
 # The body's middle is sought on a grid of about this voxel size, for speed.
@@ -75,9 +78,19 @@ def body_centre(hu: np.ndarray, spacing: Sequence[float]) -> tuple[int, ...]:
         hu: CT `(X, Y, Z)` in HU.
         spacing: voxel size in mm.
     """
-    steps = [max(1, round(_GRID_MM / float(step))) for step in spacing]
-    coarse = hu[tuple(slice(None, None, step) for step in steps)]
-    body = body_mask(coarse, [float(size) * step for size, step in zip(spacing, steps, strict=True)])
+    body, steps = coarse_body(hu, spacing)
     if not body.any():
         return middle(np.zeros(hu.shape, bool))
     return tuple(index * step for index, step in zip(middle(body), steps, strict=True))
+
+
+def coarse_body(hu: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, list[int]]:
+    """Body mask of every n-th voxel, and n per axis.
+
+    Args:
+        hu: CT `(X, Y, Z)` in HU.
+        spacing: voxel size in mm.
+    """
+    steps = [max(1, round(_GRID_MM / float(step))) for step in spacing]
+    coarse = hu[tuple(slice(None, None, step) for step in steps)]
+    return body_mask(coarse, [float(size) * step for size, step in zip(spacing, steps, strict=True)]), steps

@@ -14,14 +14,14 @@ from scipy import ndimage
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.healthy_labels import healthy_labels
 from meddiff_core.conditions.lesion_shape import sample_lesion_mask
 from meddiff_core.conditions.regions import check_region
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.anatomy_input import anatomy_items
-from meddiff_core.transforms.organ import SOFT_TISSUE, organ_labels, select_organ
+from meddiff_core.transforms.organ import SOFT_TISSUE, organ_names, select_organ
 from meddiff_core.transforms.scans import PathLike, list_scans
+from meddiff_core.transforms.windowing import find_region
 
 logger = logging.getLogger("meddiff")
 
@@ -93,9 +93,7 @@ class LesionMaskd(MapTransform):
         region: str = "auto",
     ) -> None:
         super().__init__(keys, allow_missing_keys=True)
-        names = organ.split(",") if isinstance(organ, str) else organ or ()
-        self.organ = tuple(str(name).strip() for name in names)
-        organ_labels(self.organ)  # a wrong name is said before anything is loaded
+        self.organ = organ_names(organ)
         self.image_key = image_key
         self.anatomy_key = anatomy_key
         self.shape = {"count": count, "diameter": diameter, "irregularity": irregularity}
@@ -137,12 +135,9 @@ class LesionMaskd(MapTransform):
         """The region; one that is detected is noted in the item, for `ScaleHUd` not to seek it again."""
         known = reference.meta.get("region") or data.get("region")
         region = self.region if self.region != "auto" else known
+        region = None if region == "auto" else region  # MONAI Label puts the option into the item
         if not region and self.image_key is not None:
-            anatomy = data[self.anatomy_key].numpy()[0] if self.anatomy_key in data else None
-            affine = reference.affine.numpy()
-            region, reason = detect_region(reference.numpy()[0], affine, anatomy, reference.meta)
-            logger.info("Region: %s. %s", region, reason)
-            data["region"] = region
+            region = data["region"] = find_region(reference, data.get(self.anatomy_key))
         return str(region)
 
     def _sample(

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import ITKReader, MetaTensor, NibabelReader
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.conditions.vocabulary import NUM_LABELS
 from meddiff_core.errors import InputError
-from meddiff_core.transforms.dicom import series_description
+from meddiff_core.transforms.dicom import read_series
+from meddiff_core.transforms.read_file import read_file
 from meddiff_core.transforms.scans import VOLUME_SUFFIXES, volume_suffix
 
 # Fewer voxels along an axis are a localizer or a few slices, not a volume.
@@ -28,8 +29,6 @@ _MIN_RANGE_HU = 50.0
 _MAX_HU = 1e5
 # The part of a voxel by which two grids may differ: affines are often stored with few digits.
 _GRID_TOLERANCE = 0.1
-# Of a header stays only what is used later: the rest may hold the patient's name, or cannot be batched.
-_NIFTI_CODES = ("qform_code", "sform_code")
 
 
 class LoadCTd(MapTransform):
@@ -43,7 +42,8 @@ class LoadCTd(MapTransform):
         allow_missing_keys: leave out keys that are absent.
 
     Raises:
-        InputError: missing, damaged, not 3-D, too thin, NaN or infinite, or not in HU.
+        InputError: missing, damaged, not 3-D, too thin, NaN or infinite, or not in HU; or a DICOM series that
+            is not one, not CT, or fills no regular grid, see `find_series`.
     """
 
     def __init__(self, keys: KeysCollection = "image", allow_missing_keys: bool = False) -> None:
@@ -113,26 +113,20 @@ def read_volume(path: Path) -> MetaTensor:
         raise InputError(f"{path} does not exist: check the path.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read: ask for read permission.")
-    suffix = volume_suffix(path)
-    if not path.is_dir() and not suffix:
+    if not path.is_dir() and not (path.is_file() and volume_suffix(path)):
         known = ", ".join(VOLUME_SUFFIXES)
         raise InputError(f"{path} is no volume: use {known}, or the folder of a DICOM series.")
-    description = series_description(path) if path.is_dir() else {}
-    reader = NibabelReader() if suffix.startswith(".nii") else ITKReader()
-    try:
-        array, header = reader.get_data(reader.read(str(path)))
-        array = np.ascontiguousarray(array, dtype=np.float32)
-    except Exception as error:  # readers raise whatever their format's library does
-        raise InputError(f"{path} cannot be read: it is damaged, cut short or not a CT volume.") from error
+    description: dict[str, str] = {}
+    if path.is_dir():
+        array, series = read_series(path)
+        affine, header, description = series.affine, {}, series.description
+    else:
+        array, affine, header = read_file(path)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     _check_shape(array.shape, path)
-    affine = np.asarray(header["affine"], dtype=float)
-    if not abs(np.linalg.det(affine)) > 0:
-        raise InputError(f"{path} has a voxel size of zero: repair the affine in its header.")
     meta = {"filename_or_obj": str(path), "original_affine": affine, "spatial_shape": np.array(array.shape)}
-    meta |= {key: int(header[key]) for key in _NIFTI_CODES if key in header}
-    return MetaTensor(torch.from_numpy(array)[None], affine=affine, meta=meta | description)
+    return MetaTensor(torch.from_numpy(array)[None], affine=affine, meta=meta | header | description)
 
 
 def _check_shape(shape: tuple[int, ...], path: Path) -> None:
@@ -150,7 +144,7 @@ def _check_hu(image: MetaTensor, path: Path) -> None:
     hu = image.numpy()
     if not np.isfinite(hu).all():
         raise InputError(f"{path} holds NaN or infinite values: replace them, for example by -1024.")
-    low, high = float(hu.min()), float(hu.max())
+    low, high = float(hu.min()) + 0.0, float(hu.max()) + 0.0  # not -0
     if high - low < _MIN_RANGE_HU:
         raise InputError(f"{path} is not a CT in HU: its values lie between {low:g} and {high:g} only.")
     if max(-low, high) > _MAX_HU:

@@ -57,9 +57,7 @@ class OrganMaskd(MapTransform):
         anatomy_key: str = "anatomy",
     ) -> None:
         super().__init__(keys, allow_missing_keys=True)
-        names = names.split(",") if isinstance(names, str) else names or ()
-        self.names = tuple(str(name).strip() for name in names)
-        organ_labels(self.names)  # a wrong name is said before anything is loaded
+        self.names = organ_names(names)
         self.image_key = image_key
         self.anatomy_key = anatomy_key
 
@@ -101,8 +99,19 @@ class OrganMaskd(MapTransform):
 
 def _nothing_there(scan: str, name: str, anatomy: np.ndarray) -> str:
     present = [label_name(label) for label in np.unique(anatomy) if label]
+    if not present:
+        return f"{scan} shows no body: check the file, or give an anatomy map by anatomy."
     listed = ", ".join(present[:_LISTED_LABELS]) + (", ..." if len(present) > _LISTED_LABELS else "")
     return f"{scan} has no voxel of {name}: choose an organ that its anatomy map has ({listed})."
+
+
+def organ_names(organ: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of an option, a sequence or separated by commas; `InputError` for one that is no organ."""
+    if not isinstance(organ, list | tuple):
+        organ = [] if organ is None else str(organ).split(",")
+    names = tuple(str(name).strip() for name in organ)
+    organ_labels(names)
+    return names
 
 
 def organ_labels(names: Sequence[str]) -> list[int]:

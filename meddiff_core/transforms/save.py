@@ -1,4 +1,4 @@
-"""Write results as NIfTI on the grid they have."""
+"""Write results as NIfTI, or CTs as DICOM, on the grid they have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.files import whole_file, write_json
+from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.transforms.save_dicom import save_series
 from meddiff_core.transforms.scans import result_name
 
 logger = logging.getLogger("meddiff")
@@ -21,22 +23,33 @@ logger = logging.getLogger("meddiff")
 # NIfTI-1 holds 79 characters and a zero.
 _DESCRIPTION_LENGTH = 79
 
+FORMATS = ("nifti", "dicom")
+_HU_TYPE = "int16"
+
 
 class SaveCTd(MapTransform):
     """Write `<stem>_<postfix>.nii.gz` with the shape, affine and NIfTI form codes of the tensor's meta.
 
     A volume that `Invertd` brought back to the input's grid is therefore written on exactly that grid. One of
-    several results has a number in its name, see `result_name`. The file appears whole or not at all. Not a
-    `SaveImaged`: MONAI Label drops those from the postprocessing.
+    several results has a number in its name, see `result_name`. As DICOM, a CT becomes a folder
+    `<stem>_<postfix>` with a file per slice, see `save_series`; masks and maps stay NIfTI, for they hold no
+    HU. What is written appears whole or not at all. Not a `SaveImaged`: MONAI Label drops those from the
+    postprocessing.
 
     Args:
-        keys: MetaTensors `(1, X, Y, Z)` whose meta holds `filename_or_obj`, default "pred".
+        keys: MetaTensors `(1, X, Y, Z)` whose meta holds `filename_or_obj`, and the `region` whose HU window
+            a DICOM viewer is to show first. Default "pred".
         output_dir: folder to write to; made if absent.
-        postfix: says what was done, in the file's name and in its NIfTI description. Default "denoised".
+        postfix: says what was done, in the file's name and in its description. Default "denoised".
         dtype: "int16" for HU (default), "uint8" for masks (both rounded and clipped), "float32" for maps.
+        output_format: "nifti" (default) or "dicom".
+        keep_identifiers: whether a DICOM series made from a DICOM series keeps the patient and the study;
+            default False: it names nobody.
+        provenance: fills the descriptions in the headers, and is written beside the result as
+            `<stem>_<postfix>.json`; None (default) does neither.
 
     Raises:
-        InputError: the file cannot be written, or would replace the input.
+        InputError: an unknown format, a result that cannot be written or would replace the input.
         ValueError: NaN or infinite values in an integer result.
     """
 
@@ -46,19 +59,52 @@ class SaveCTd(MapTransform):
         output_dir: str | Path = "out",
         postfix: str = "denoised",
         dtype: str = "int16",
+        output_format: str = "nifti",
+        keep_identifiers: bool = False,
+        provenance: Provenance | None = None,
     ) -> None:
         super().__init__(keys)
+        if output_format not in FORMATS:
+            raise InputError(f"output_format is {output_format!r}: use one of {', '.join(FORMATS)}.")
+        # the command line hands `true` on as a string
+        if str(keep_identifiers).lower() not in ("true", "false"):
+            raise InputError(f"keep_identifiers is {keep_identifiers!r}: use true or false.")
         self.output_dir = Path(output_dir).expanduser()
         self.postfix = postfix
         self.dtype = dtype
+        self.output_format = output_format
+        self.keep_identifiers = str(keep_identifiers).lower() == "true"
+        self.provenance = provenance
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
-            path = self.output_dir / f"{result_name(d[key].meta, self.postfix)}.nii.gz"
-            save_volume(d[key], path, self.dtype, f"MedDiff-FM {self.postfix}, research use only")
-            logger.info("Wrote %s", path)
+            path = self.output_dir / result_name(d[key].meta, self.postfix)
+            written = self._save(d[key], path)
+            if self.provenance:
+                write_json(path.with_name(f"{path.name}.json"), self.provenance.record(d[key].meta))
+            logger.info("Wrote %s", written)
         return d
+
+    def _save(self, volume: MetaTensor, path: Path) -> str:
+        """Write to `path`, and say what was written."""
+        description = f"MedDiff-FM {self.postfix}, research use only"
+        if self.provenance:
+            description = self.provenance.description(self.postfix, volume.meta)
+        if self.output_format == "dicom" and self.dtype == _HU_TYPE:
+            save_series(
+                _as_type(volume, np.dtype(self.dtype), description),
+                volume.affine.cpu().numpy(),
+                path,
+                source=Path(volume.meta["filename_or_obj"]),
+                description=description,
+                region=volume.meta.get("region"),
+                keep_identifiers=self.keep_identifiers,
+            )
+            return f"{path}, a DICOM series"
+        path = path.with_name(f"{path.name}.nii.gz")
+        save_volume(volume, path, self.dtype, description)
+        return str(path) + (", as masks and maps stay NIfTI" if self.output_format == "dicom" else "")
 
 
 def save_volume(volume: MetaTensor, path: Path, dtype: str | np.dtype, description: str) -> None:
@@ -83,14 +129,8 @@ def save_volume(volume: MetaTensor, path: Path, dtype: str | np.dtype, descripti
 
 
 def _nifti(volume: MetaTensor, dtype: np.dtype, description: str) -> nib.Nifti1Image:
-    array = volume.detach().cpu().numpy()[0]
     affine = volume.affine.cpu().numpy()
-    if np.issubdtype(dtype, np.integer):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{description}: the volume holds NaN or infinite values")
-        limits = np.iinfo(dtype)
-        array = np.clip(np.rint(array), limits.min, limits.max)
-    image = nib.Nifti1Image(array.astype(dtype), affine)
+    image = nib.Nifti1Image(_as_type(volume, dtype, description), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description[:_DESCRIPTION_LENGTH].encode()
     codes = [int(volume.meta.get(key, 0)) for key in ("qform_code", "sform_code")]
@@ -99,3 +139,14 @@ def _nifti(volume: MetaTensor, dtype: np.dtype, description: str) -> nib.Nifti1I
     image.set_qform(affine, code=qform)
     image.set_sform(affine, code=sform)
     return image
+
+
+def _as_type(volume: MetaTensor, dtype: np.dtype, description: str) -> np.ndarray:
+    """Voxels `(X, Y, Z)`; for integer types rounded and clipped."""
+    array = volume.detach().cpu().numpy()[0]
+    if np.issubdtype(dtype, np.integer):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{description}: the volume holds NaN or infinite values")
+        limits = np.iinfo(dtype)
+        array = np.clip(np.rint(array), limits.min, limits.max)
+    return array.astype(dtype)

@@ -14,7 +14,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.files import write_json
+from meddiff_core.transforms.provenance import Provenance
 from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import result_name
 
@@ -22,6 +23,8 @@ logger = logging.getLogger("meddiff")
 
 LAYOUTS = ("files", "nnunet")
 _DESCRIPTION = "MedDiff-FM synthetic lesion, research use only"
+# nnU-Net looks into the folders of images and labels only.
+_RECORDS = "provenance"
 # By "CT" nnU-Net chooses its normalisation.
 _NNUNET = {
     "channel_names": {"0": "CT"},
@@ -45,6 +48,8 @@ class SaveTrainingPaird(MapTransform):
         layout: `files` (default) or `nnunet`.
         dataset_id: 1 to 999; default 900, far from those of public data sets.
         dataset_name: letters, digits, - and _.
+        provenance: fills the descriptions in the headers, and is written beside the mask, or for nnU-Net to
+            the data set's folder `provenance`; None (default) does neither.
 
     Raises:
         InputError: an option is outside its range, a file cannot be written, or the data set is another's.
@@ -60,6 +65,7 @@ class SaveTrainingPaird(MapTransform):
         layout: str = "files",
         dataset_id: int = 900,
         dataset_name: str = "SyntheticLesion",
+        provenance: Provenance | None = None,
     ) -> None:
         super().__init__(keys)
         if layout not in LAYOUTS:
@@ -73,6 +79,7 @@ class SaveTrainingPaird(MapTransform):
         self.postfix = postfix
         self.layout = layout
         self.dataset = f"Dataset{dataset_id:03d}_{dataset_name}"
+        self.provenance = provenance
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
@@ -81,7 +88,8 @@ class SaveTrainingPaird(MapTransform):
             name = result_name(image.meta, self.postfix)
             if self.layout == "files":
                 path = self.output_dir / f"{name}_mask.nii.gz"
-                save_volume(mask, path, "uint8", _DESCRIPTION)
+                save_volume(mask, path, "uint8", self._description(image))
+                self._write_record(self.output_dir / f"{name}_mask.json", image)
                 logger.info("Wrote %s", path)
             else:
                 self._add_case(name, image, mask)
@@ -89,17 +97,24 @@ class SaveTrainingPaird(MapTransform):
 
     def _add_case(self, case: str, image: MetaTensor, mask: MetaTensor) -> None:
         folder = self.output_dir / self.dataset
-        description = _description(folder)
+        description = _dataset_description(folder)
+        header = self._description(image)
         # The image last: nnU-Net finds cases by their images, and one without a label is an error there.
-        save_volume(mask, folder / "labelsTr" / f"{case}.nii.gz", "uint8", _DESCRIPTION)
-        save_volume(image, folder / "imagesTr" / f"{case}_0000.nii.gz", "int16", _DESCRIPTION)
+        save_volume(mask, folder / "labelsTr" / f"{case}.nii.gz", "uint8", header)
+        save_volume(image, folder / "imagesTr" / f"{case}_0000.nii.gz", "int16", header)
+        self._write_record(folder / _RECORDS / f"{case}.json", image)
         # Cases of earlier runs count, too; a hidden file is a draft.
         cases = [path for path in folder.glob("imagesTr/*_0000.nii.gz") if not path.name.startswith(".")]
-        with whole_file(folder / "dataset.json") as draft:
-            draft.write_text(
-                json.dumps(description | {"numTraining": len(cases)}, indent=4) + "\n", encoding="utf-8"
-            )
+        write_json(folder / "dataset.json", description | {"numTraining": len(cases)})
         logger.info("Added case %s to %s (%d in all).", case, folder, len(cases))
+
+    def _description(self, image: MetaTensor) -> str:
+        """For the header of a result's files."""
+        return self.provenance.description(self.postfix, image.meta) if self.provenance else _DESCRIPTION
+
+    def _write_record(self, path: Path, image: MetaTensor) -> None:
+        if self.provenance:
+            write_json(path, self.provenance.record(image.meta))
 
 
 def _on_grid(lesion: MetaTensor, image: MetaTensor) -> MetaTensor:
@@ -114,7 +129,7 @@ def _on_grid(lesion: MetaTensor, image: MetaTensor) -> MetaTensor:
     return MetaTensor((lesion.as_tensor() > 0.5).float(), affine=image.affine, meta=meta)
 
 
-def _description(folder: Path) -> dict[str, object]:
+def _dataset_description(folder: Path) -> dict[str, object]:
     """Content of `dataset.json`, without the number of cases; `InputError` if the data set is another's."""
     number = folder.name.split("_")[0]
     others = [path.name for path in folder.parent.glob(f"{number}_*") if path.name != folder.name]

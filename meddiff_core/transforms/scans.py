@@ -60,7 +60,9 @@ def list_scans(
     Raises:
         InputError: something is missing, a folder holds no scan, or two scans would write the same result.
     """
-    given = [image] if isinstance(image, str | Path) else list(image)
+    given = list(image) if isinstance(image, list | tuple) else [image]
+    for entry in given:
+        _check_path("image", entry)
     paths = [scan for entry in given for scan in _expand(Path(entry).expanduser())]
     if not paths:
         raise InputError("The list of images is empty: name at least one CT.")
@@ -71,17 +73,35 @@ def list_scans(
             raise InputError(f"{other} and {path} would write results of the same name: rename one of them.")
     items = [{"image": str(path)} for path in paths]
     for name, folder in (("anatomy", anatomy), ("lesion", lesion), ("organ", organ)):
-        for item in items if folder else ():
+        if not folder:
+            continue
+        _check_path(name, folder)
+        for item in items:
             item[name] = str(_companion(name, Path(folder).expanduser(), item["image"], len(items)))
     return items
 
 
+def _check_path(name: str, value: object) -> None:
+    if not isinstance(value, str | Path) or not str(value):
+        raise InputError(f"{name} is {value!r}: give the path of a file or a folder.")
+
+
+def _missing(name: str) -> str:
+    if "::" in name:
+        return f"{name} does not exist: MONAI's configs turn # into ::, so rename what has a # in its path."
+    return f"{name} does not exist: check the path."
+
+
 def _expand(path: Path) -> list[Path]:
     """The scans that one path stands for."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist: check the path.")
-    # A file is taken at its word here: loading it says what is wrong with it.
-    if path.is_file() or holds_dicom(path):
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{path} cannot be used ({error.strerror}): check the path.") from error
+    if not exists:
+        raise InputError(_missing(str(path)))
+    # What is no folder is taken at its word here: loading it says what is wrong with it.
+    if not path.is_dir() or holds_dicom(path):
         return [path]
     scans = _scans_in(path)
     if not scans:
@@ -99,7 +119,7 @@ def _scans_in(folder: Path) -> list[Path]:
 def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
     """The map in `at` that belongs to `scan`."""
     if not at.exists():
-        raise InputError(f"The {name} map {at} does not exist: check the path.")
+        raise InputError(_missing(f"The {name} map {at}"))
     if at.is_file():
         if scans > 1:
             raise InputError(f"{at} is one {name} map for {scans} scans: give a folder with a map for each.")

@@ -17,7 +17,7 @@ from monai.utils import ensure_tuple_rep
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
-from meddiff_core.flags import as_flag
+from meddiff_core.options import check_flag
 
 logger = logging.getLogger("meddiff")
 
@@ -121,12 +121,15 @@ class AgreeWithSlicesd(MapTransform):
         keys: results in HU, `(1, X, Y, Z)` on the thin grid.
         original_key: the input as the network saw it: by `ThinSlicesd` and `ScaleHUd`; its first channel.
         projection: False leaves the results as they are.
+
+    Raises:
+        InputError: projection is neither true nor false.
     """
 
     def __init__(self, keys: KeysCollection, original_key: str = "image", projection: bool = True) -> None:
         super().__init__(keys)
         self.original_key = original_key
-        self.projection = as_flag("projection", projection)
+        self.projection = check_flag("projection", projection)
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)

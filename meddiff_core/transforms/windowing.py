@@ -14,6 +14,7 @@ from monai.transforms import MapTransform, Randomizable
 from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.conditions.window_edge import restore_outside_window
+from meddiff_core.errors import InputError
 
 logger = logging.getLogger("meddiff")
 
@@ -85,20 +86,34 @@ class ScaleHUd(MapTransform):
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         result = dict(data)
         region = self.region if self.region != "auto" else result.get(self.region_key)
+        region = None if region == "auto" else region  # MONAI Label puts the option into the item
         for key in self.key_iterator(result):
             image: MetaTensor = result[key]
-            region = region or self._detect(image, result)
+            region = region or find_region(image, result.get(self.anatomy_key))
             unit = region_window(region).to_unit(image.to(torch.float32))
             unit.meta["region"] = region
             result[key] = unit
         return result
 
-    def _detect(self, image: MetaTensor, data: Mapping[Hashable, object]) -> str:
-        anatomy = data.get(self.anatomy_key)
-        labels = None if anatomy is None else np.asarray(anatomy)[0]
-        region, reason = detect_region(np.asarray(image)[0], np.asarray(image.affine), labels, image.meta)
-        logger.info("Region: %s. %s", region, reason)
-        return region
+
+def find_region(image: MetaTensor, anatomy: MetaTensor | None = None) -> str:
+    """The region that a scan shows, see `detect_region`; says what was found and why, also in its metadata.
+
+    Args:
+        image: `(1, X, Y, Z)` in HU.
+        anatomy: label map on its grid, optional.
+
+    Raises:
+        InputError: there is no body to be seen.
+    """
+    labels = None if anatomy is None else np.asarray(anatomy)[0]
+    region, reason = detect_region(np.asarray(image)[0], np.asarray(image.affine), labels, image.meta)
+    if region == "unknown":
+        scan = image.meta.get("filename_or_obj", "The scan")
+        raise InputError(f"{scan} shows no body: check the file, or name its region by region.")
+    logger.info("Region: %s. %s", region, reason)
+    image.meta["region_reason"] = reason
+    return region
 
 
 class RestoreHUd(MapTransform):
@@ -126,6 +141,8 @@ class RestoreHUd(MapTransform):
                 window,
                 noise_level,
             )
+            if noise_level:  # for the record of the result; `Invertd` goes on with the original's metadata
+                original.meta["noise_level"] = noise_level
             result[key] = MetaTensor(
                 hu, meta=dict(original.meta), applied_operations=original.applied_operations
             )

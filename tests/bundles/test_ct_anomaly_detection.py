@@ -76,7 +76,8 @@ def test_an_organ_by_name(detect, files, chest, tmp_path):
     assert set(np.unique(mask)) <= {0, 1}
     assert not mask[score <= 0].any()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"scan_anomaly_map.nii.gz", "scan_anomaly_mask.nii.gz", "scan_anomaly.png"}
+    kinds = ("map.nii.gz", "map.json", "mask.nii.gz", "mask.json")
+    assert names == {"scan_anomaly.png", *(f"scan_anomaly_{kind}" for kind in kinds)}
 
 
 def test_an_organ_by_its_mask(detect, files, tmp_path):

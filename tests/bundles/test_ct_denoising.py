@@ -76,6 +76,7 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
     with pytest.raises(SystemExit, match=r"(?s)1 of 2 scans failed.*bad.nii.gz"):
         denoise(bundle, str(folder), tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "good_denoised.json",
         "good_denoised.nii.gz",
         "good_denoised.png",
     ]

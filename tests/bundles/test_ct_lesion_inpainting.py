@@ -83,7 +83,7 @@ def test_outside_of_the_mask_nothing_changes_on_any_grid(workflow, files, affine
     result = nib.load(tmp_path / "out" / "image_inpainted.nii.gz")
     assert result.get_data_dtype() == np.int16 and result.shape == SHAPE
     np.testing.assert_allclose(result.affine, affine, atol=1e-4)
-    assert "inpainted, research use only" in result.header["descrip"].item().decode()
+    assert "synthetic, research use only" in result.header["descrip"].item().decode()
     hu, inside = np.asarray(result.dataobj), mask > 0
     np.testing.assert_array_equal(hu[~inside], small.hu[~inside])
     assert (hu[inside] != small.hu[inside]).mean() > 0.8
@@ -126,7 +126,7 @@ def test_samples_are_numbered_differ_in_place_and_content_and_come_out_the_same_
     for folder in ("a", "b"):
         workflow(tmp_path / folder, **options).run()
     volumes = [f"image_inpainted_{n}{kind}.nii.gz" for n in (1, 2) for kind in ("", "_mask")]
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(volumes)
+    assert sorted(path.name for path in (tmp_path / "a").glob("*.nii.gz")) == sorted(volumes)
     for name in volumes:
         assert read(tmp_path / "a" / name).tobytes() == read(tmp_path / "b" / name).tobytes()
     first, second = (read(tmp_path / "a" / name) for name in volumes[1::2])

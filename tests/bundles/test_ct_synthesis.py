@@ -52,12 +52,13 @@ def read(path):
 def test_samples_are_numbered_differ_and_come_out_the_same_again(synthesize, map_file, tmp_path):
     for folder in ("a", "b"):
         synthesize(tmp_path / folder, anatomy=map_file(), samples=2, picture=folder == "a")
-    names = [f"map_synthetic_{number}.{suffix}" for number in (1, 2) for suffix in ("nii.gz", "png")]
+    suffixes = ("nii.gz", "png", "json")
+    names = [f"map_synthetic_{number}.{suffix}" for number in (1, 2) for suffix in suffixes]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(names)
-    first, second = (read(tmp_path / "a" / names[i]) for i in (0, 2))
+    first, second = (read(tmp_path / "a" / names[i]) for i in (0, 3))
     assert first.dtype == second.dtype == np.int16
     assert not np.array_equal(first, second)
-    for name in names[::2]:
+    for name in names[::3]:
         assert read(tmp_path / "a" / name).tobytes() == read(tmp_path / "b" / name).tobytes()
 
 

@@ -1,9 +1,7 @@
-"""The commands of the README, in a subprocess each, in a folder that holds a scan."""
+"""A few commands of the documents in a subprocess each, as a user starts them; all: test_documents.py."""
 
 from __future__ import annotations
 
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,24 +9,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from doc_commands import ROOT, commands
 
 from meddiff_core.phantoms import make_phantom
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.cli
-
-
-def commands(document: str) -> list[list[str]]:
-    """Shell commands of a document's fenced blocks that start python or make, their parts."""
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
 def find(document: str, *words: str) -> list[str]:
     """The one command of a document that holds all of the words."""
-    (command,) = [c for c in commands(document) if all(any(w in part for part in c) for w in words)]
-    return command
+    (command,) = {c for c in commands(document) if all(any(w in part for part in c.words) for w in words)}
+    return list(command.words)
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
@@ -82,26 +73,14 @@ def test_an_unknown_region_is_one_sentence(scan):
     assert "Traceback" not in result.stderr + result.stdout
 
 
-def test_prepare_and_train(scan):
-    folder = scan.parent
-    (folder / "my_cts").mkdir()
-    for name in ("a", "b", "c"):
-        (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
-    result = run([*find("README.md", "prepare_data.py"), "--val_fraction", "0.3"], folder)
-    assert result.returncode == 0, result.stderr
-    small = "--epoch_length 1 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
-    result = run([*find("README.md", "train.json"), *small.split()], folder)
-    assert result.returncode == 0, result.stderr
-    assert (folder / "runs" / "ct_foundation" / "model.pt").is_file()
-
-
 def test_two_processes_train_together(scan):
     """The torchrun command of the foundation's docs, on two CPU processes."""
     folder = scan.parent
     (folder / "my_cts").mkdir()
     for name in ("a", "b", "c"):
         (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
-    assert run([*find("README.md", "prepare_data.py"), "--val_fraction", "0.3"], folder).returncode == 0
+    prepare = [*find("README.md", "prepare_data.py"), "--val_fraction", "0.3", "--workers", "0"]
+    assert run(prepare, folder).returncode == 0
     command = two_processes(find("bundles/ct_foundation/docs/README.md", "torchrun"))
     small = "--epoch_length 2 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
     result = run([*command, "--output_dir", "out", *small.split()], folder)
@@ -110,43 +89,6 @@ def test_two_processes_train_together(scan):
     assert (
         len(list((folder / "out").glob("events.out.tfevents*"))) == 2
     )  # loss and validation, of one process
-
-
-def test_synthesize_from_nothing(tmp_path):
-    command = find("bundles/ct_synthesis/docs/README.md", "--region", "inference.json")
-    result = run([*command, "--steps", "1"], tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "phantom_chest_synthetic.nii.gz").is_file()
-    assert (tmp_path / "out" / "phantom_chest_synthetic.png").is_file()
-
-
-def test_map_anomalies(scan):
-    command = find("bundles/ct_anomaly_detection/docs/README.md", "--image", "inference.json")
-    result = run(["body" if part == "lung" else part for part in command], scan.parent)
-    assert result.returncode == 0, result.stderr
-    written = sorted(path.name for path in (scan.parent / "out").iterdir())
-    assert written == ["scan_anomaly.png", "scan_anomaly_map.nii.gz", "scan_anomaly_mask.nii.gz"]
-
-
-def test_refine_the_slices(scan):
-    command = find("README.md", "--slice_thickness")
-    result = run([*command, "--slice_thickness", "3.6"], scan.parent)
-    assert result.returncode == 0, result.stderr
-    thick, thin = (nib.load(path) for path in (scan, scan.parent / "out" / "scan_superres.nii.gz"))
-    assert thin.shape == (*thick.shape[:2], 2 * thick.shape[2])
-    assert (scan.parent / "out" / "scan_superres.png").is_file()
-    result = run([*command, "--slice_thickness", "9"], scan.parent)
-    assert result.returncode == 1
-    assert "no more slices than the 40 of 7.2 mm" in result.stderr and "Traceback" not in result.stderr
-
-
-def test_put_a_lesion_into_a_scan(scan):
-    command = find("README.md", "--lesion_diameter", "--image")
-    command = ["body" if part == "lung" else part for part in command]
-    result = run([*command, "--steps", "1", "--lesion_diameter", "[20,30]"], scan.parent)
-    assert result.returncode == 0, result.stderr
-    written = sorted(path.name for path in (scan.parent / "out").iterdir())
-    assert written == ["scan_inpainted.nii.gz", "scan_inpainted.png", "scan_inpainted_mask.nii.gz"]
 
 
 def test_an_empty_lesion_mask_is_one_sentence(scan):

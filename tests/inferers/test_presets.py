@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meddiff_core.errors import InputError
-from meddiff_core.flags import as_flag
 from meddiff_core.inferers.presets import choose_preset
+from meddiff_core.options import check_flag
 
 PRESETS = {"fast": {"steps": 1}, "paper": {"steps": 1000}}
 
@@ -26,10 +26,10 @@ def test_another_name_is_one_sentence_with_the_names(name):
     ("value", "flag"), [(True, True), (False, False), ("true", True), ("False", False), ("TRUE", True)]
 )
 def test_a_flag_may_be_a_word_of_the_command_line(value, flag):
-    assert as_flag("dry_run", value) is flag
+    assert check_flag("dry_run", value) is flag
 
 
 @pytest.mark.parametrize("value", ["yes", 1, 0, None, ""])
 def test_anything_else_is_no_flag(value):
     with pytest.raises(InputError, match=r"dry_run is .*: use true or false"):
-        as_flag("dry_run", value)
+        check_flag("dry_run", value)

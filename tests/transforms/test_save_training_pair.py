@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from meddiff_core.errors import InputError
+from meddiff_core.transforms.provenance import Provenance
 from meddiff_core.transforms.save_training_pair import SaveTrainingPaird
 
 
@@ -118,3 +120,23 @@ def test_grids_must_agree(item, tmp_path):
 def test_options(options, words):
     with pytest.raises(InputError, match=words):
         SaveTrainingPaird(**options)
+
+
+@pytest.mark.parametrize(
+    ("layout", "record", "image"),
+    [
+        ("files", "scan_lesion_3_mask.json", "scan_lesion_3_mask.nii.gz"),
+        (
+            "nnunet",
+            "Dataset900_SyntheticLesion/provenance/scan_lesion_3.json",
+            "Dataset900_SyntheticLesion/imagesTr/scan_lesion_3_0000.nii.gz",
+        ),
+    ],
+)
+def test_provenance(item, tmp_path, layout, record, image):
+    root = Path(__file__).parents[2] / "bundles" / "ct_lesion_generation"
+    provenance = Provenance(root, {"seed": 5})
+    SaveTrainingPaird(output_dir=tmp_path, layout=layout, provenance=provenance)(item(number="3", sample=2))
+    written = json.loads((tmp_path / record).read_text())
+    assert (written["seed"], written["kind"], written["input"]) == (7, "synthetic", "scan.nii.gz")
+    assert b"seed 7, lesion, synthetic" in nib.load(tmp_path / image).header["descrip"].item()

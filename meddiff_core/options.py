@@ -9,6 +9,17 @@ from typing import Any
 from meddiff_core.errors import InputError
 
 
+def check_flag(name: str, value: object) -> bool:
+    """Whether an option is on; `--option false` arrives as a text, which Python would take for true.
+
+    Raises:
+        InputError: the value is neither true nor false; names the option.
+    """
+    if str(value).lower() not in ("true", "false"):
+        raise InputError(f"{name} is {value!r}: use true or false.")
+    return str(value).lower() == "true"
+
+
 def check_number(name: str, value: Any, wanted: str, valid: Callable[[Any], bool]) -> None:
     """Raise `InputError` naming the option, unless `value` is a finite number for which `valid` holds."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,115 @@
+"""The page beside a result: one HTML file to scroll through it, before and after, without a network."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from meddiff_core.files import whole_file
+from meddiff_core.reports.page_scene import page_scene
+from meddiff_core.reports.page_text import page_tables, page_title
+from meddiff_core.reports.page_volumes import MAX_VOXELS, frame_for
+from meddiff_core.reports.picture_transform import in_ras
+from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.transforms.scans import result_name
+
+logger = logging.getLogger("meddiff")
+
+_ASSETS = resources.files("meddiff_core.reports") / "page_assets"
+
+
+class SavePaged(MapTransform):
+    """Write `<stem>_<postfix>.html`, a result to scroll through; for postprocessing, after `Invertd`.
+
+    Args:
+        keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
+            first, and `filename_or_obj`, of which only the last part appears.
+        volumes: title and key of one CT in HU, or of two to compare, such as
+            `{"input": "original", "denoised": "pred"}`, all on one grid.
+        provenance: what made the result; its record is shown.
+        overlays: title and key of masks, label maps, or maps in HU on the same grid; default none.
+        output_dir: folder to write to; made if absent.
+        postfix: says what was done, in the file's name. Default "denoised".
+
+    Raises:
+        InputError: the file cannot be written.
+        ValueError: the volumes are not on one grid.
+    """
+
+    def __init__(
+        self,
+        keys: str,
+        volumes: Mapping[str, str],
+        provenance: Provenance,
+        overlays: Mapping[str, str] | None = None,
+        output_dir: str | Path = "out",
+        postfix: str = "denoised",
+    ) -> None:
+        super().__init__(keys)
+        self.volumes = dict(volumes)
+        self.overlays = dict(overlays or {})
+        self.provenance = provenance
+        self.output_dir = Path(output_dir).expanduser()
+        self.postfix = postfix
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            meta = d[key].meta
+            path = self.output_dir / f"{result_name(meta, self.postfix)}.html"
+            spacing, arrays = in_ras({n: d[k] for n, k in (self.volumes | self.overlays).items()})
+            volumes, overlays = ({n: arrays[n] for n in part} for part in (self.volumes, self.overlays))
+            write_page(path, volumes, overlays, spacing, self.provenance.record(meta))
+            logger.info("Wrote %s", path)
+        return d
+
+
+def write_page(
+    path: str | Path,
+    volumes: Mapping[str, np.ndarray],
+    overlays: Mapping[str, np.ndarray],
+    spacing: Sequence[float],
+    record: Mapping[str, Any],
+    max_voxels: int = MAX_VOXELS,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: HTML file to write.
+        volumes: title and CT `(X, Y, Z)` in HU, axes towards right, anterior, superior; one, or two
+            to compare.
+        overlays: title and mask, label map or map in HU, same shape.
+        spacing: voxel size in mm.
+        record: of `Provenance.record`; its region's window is shown first.
+        max_voxels: of all CTs together; voxels are joined, and the page says so, where there are more.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    frame = frame_for(list(volumes.values()), list(overlays.values()), spacing, max_voxels)
+    scene = page_scene(volumes, overlays, frame, spacing, str(record["scan"].get("region", "unknown")))
+    page = Template(_asset("page.html")).substitute(
+        title=html.escape(page_title(record)),
+        badge=html.escape(str(record["kind"]).upper()),
+        kind=html.escape(str(record["kind"]).replace(" ", "-")),
+        tables=page_tables(record, volumes, overlays, spacing, frame),
+        style=_asset("page.css"),
+        scene=json.dumps(scene).replace("<", "\\u003c"),  # no name in it can end the script element
+        script=_asset("planes.js") + _asset("page.js"),
+    )
+    with whole_file(path) as draft:
+        draft.write_text(page, encoding="utf-8")
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")

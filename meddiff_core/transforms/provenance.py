@@ -1,0 +1,140 @@
+"""Where a result comes from: what made it, with which weights, seed and options."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+
+import meddiff_core
+from meddiff_core.errors import InputError
+
+DESCRIPTION_LENGTH = 79
+"""NIfTI-1 holds 79 characters and a zero in its description."""
+
+INTENDED_USE = "research use only"
+
+_LARGEST_SEED = 2**32 - 1
+
+# Processed is what is computed from a measured scan all over.
+_KINDS = {
+    "ct_synthesis": "synthetic",
+    "ct_lesion_generation": "synthetic",
+    "ct_lesion_inpainting": "part synthetic",
+}
+_PROCESSED = "processed"
+# Facts that transforms and inferers note in the metadata and that name no patient.
+_SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
+
+
+class Provenance:
+    """Describes the outputs of one run, for headers of files and for a record beside them.
+
+    Neither holds a patient's identifier or a folder: of paths stays the last part.
+
+    Args:
+        bundle_root: folder of the bundle; its `configs/metadata.json` names bundle, version and, where it
+            has them, the SHA-256 of the weights.
+        options: what the user could choose, by name; `seed` is one of them, default 0.
+
+    Raises:
+        InputError: the folder is no bundle's, or the seed is no whole number of at most 32 bits.
+    """
+
+    def __init__(self, bundle_root: str | Path, options: Mapping[str, Any] | None = None) -> None:
+        metadata = _metadata(Path(bundle_root))
+        self.bundle = re.sub(r"\W+", "_", metadata["name"].strip().lower())
+        self.version = str(metadata["version"])
+        self.kind = _KINDS.get(self.bundle, _PROCESSED)
+        self.weights = dict(metadata.get("weights_sha256", {}))
+        self.options = {str(name): _plain(value) for name, value in (options or {}).items()}
+        self._seed = _checked_seed(self.options.get("seed", 0))
+
+    def seed(self, meta: Mapping[str, Any] | None = None) -> int:
+        """The seed of a result; one of several of a scan (`sample` in its metadata) has its own."""
+        return self._seed + int(_single((meta or {}).get("sample", 0)))
+
+    def description(self, postfix: str, meta: Mapping[str, Any] | None = None) -> str:
+        """One line of at most 79 ASCII characters.
+
+        Args:
+            postfix: says what was done, such as "denoised"; left out where the line would get too long.
+            meta: metadata of the result, for its seed.
+        """
+        parts = [f"{self.bundle} {self.version}", f"seed {self.seed(meta)}", postfix, self.kind, INTENDED_USE]
+        if len(", ".join(parts)) > DESCRIPTION_LENGTH:
+            parts.remove(postfix)
+        line = ", ".join(parts).encode("ascii", "replace").decode()
+        return line[:DESCRIPTION_LENGTH]
+
+    def record(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """What can be written as JSON beside a result.
+
+        Args:
+            meta: metadata of the result: `filename_or_obj` and what is known of the scan.
+        """
+        facts = {name: _single(meta[name]) for name in _SCAN_FACTS if name in meta}
+        return {
+            "bundle": self.bundle,
+            "version": self.version,
+            "weights_sha256": self.weights,
+            "kind": self.kind,
+            "intended_use": INTENDED_USE,
+            "input": _base_name(str(_single(meta.get("filename_or_obj", "")))),
+            "seed": self.seed(meta),
+            "options": self.options,
+            "scan": {name: value for name, value in facts.items() if value != ""},
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "software": {
+                "meddiff_core": meddiff_core.__version__,
+                "monai": monai.__version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+
+def _metadata(bundle_root: Path) -> dict[str, Any]:
+    path = bundle_root / "configs" / "metadata.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: name the bundle's folder by bundle_root.") from error
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
+        raise InputError(f"seed is {seed!r}: use a whole number from 0 to {_LARGEST_SEED}.")
+    return seed
+
+
+def _single(value: Any) -> Any:
+    """A value of the metadata, also of a batch of one."""
+    value = _plain(value)
+    return value[0] if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold, without folders."""
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _base_name(str(value))
+
+
+def _base_name(text: str) -> str:
+    return re.split(r"[/\\]", text.rstrip("/\\"))[-1]

@@ -1,0 +1,151 @@
+"""Every command in the Markdown files runs, on tiny phantoms, and every option in them exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from doc_commands import DOCUMENTS, ROOT, Command, all_commands, blocks, options_in_text
+from doc_sandbox import SHAPE, SPACING, fill, make_files, results_of, smaller, start
+from monai.bundle import ConfigParser
+
+from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.transforms import anatomy_input
+
+COMMANDS = all_commands()
+NOT_RUN = {
+    "make ": "installs an environment or starts a server; that the target exists is tested below",
+    "torchrun ": "several processes: test_readme.py runs it, on two",
+    "curl ": "asks a running MONAI Label server: tests/monailabel",
+    "python -m venv ": "makes an environment",
+    "pip ": "installs",
+    ".venv-monailabel/bin/pip ": "installs",
+    "python tools/serve_monailabel.py ": "a server that does not end: tests/tools/test_serve_monailabel.py",
+    "old=": "sh runs it in test_own_weights_go_into_a_package",
+    "new=": "the same",
+    "cp ": "the same",
+    "sed ": "the same",
+    "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
+}
+"""How commands begin that no test runs here, and why."""
+
+NOT_OURS = {"help", "no-deps"}
+"""Options of other programs."""
+
+
+def is_run(command: Command) -> bool:
+    return not any(str(command).startswith(beginning) for beginning in NOT_RUN)
+
+
+def label(command: Command) -> str:
+    parts = [re.sub(r".*?(\w+)/configs/", r"\1/", word) for word in command.words[1:]]
+    return " ".join(part for part in parts if part not in ("-m", "monai.bundle", "run"))[:90]
+
+
+@pytest.fixture(autouse=True)
+def small_default_phantom(monkeypatch):
+    """Of the bundles that make one where no anatomy map is given."""
+    monkeypatch.setattr(anatomy_input, "_PHANTOM_SHAPES", dict.fromkeys(REGIONS, SHAPE))
+    monkeypatch.setattr(anatomy_input, "_PHANTOM_SPACING", SPACING)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """The files that the commands read."""
+    sys.path.insert(0, str(ROOT / "tools"))  # the tools import their neighbours
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("bundles", "tools"):
+        (folder / name).symlink_to(ROOT / name)
+    make_files(folder)
+    for name in ("bundles", "tools"):
+        (folder / name).unlink()
+    yield folder
+    sys.path.remove(str(ROOT / "tools"))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if is_run(c)], ids=label)
+def test_a_command_runs(command, files, tmp_path):
+    results = results_of(command)
+    fill(tmp_path, files, without=results)
+    start(smaller(command), tmp_path)
+    for result in results:
+        path = tmp_path / result
+        assert path.is_file() or any(path.iterdir())
+
+
+def test_the_python_of_the_documents_runs(files, tmp_path):
+    """`bundles` are unpacked packages there: in the repository, only three have weights of their own."""
+    fill(tmp_path, files, without=["bundles"])
+    (tmp_path / "bundles").symlink_to(files / "unpacked")
+    code = [
+        content for document in DOCUMENTS for language, content in blocks(document) if language == "python"
+    ]
+    assert code
+    for content in code:
+        start(["python", "-c", content], tmp_path)
+
+
+def test_own_weights_go_into_a_package(files, tmp_path):
+    """The last commands on fine-tuning, in a copy of the repository."""
+    (block,) = [code for _, code in blocks("docs/fine_tuning.md") if code.startswith("old=")]
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in ("bundles", "tools", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=skipped)
+    for name in ("README.md", "LICENSE", "meddiff_core"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    own = tmp_path / "runs" / "my_foundation" / "models" / "model.pt"
+    own.parent.mkdir(parents=True)
+    state = torch.load(ROOT / "bundles" / "ct_foundation" / "models" / "model.pt", weights_only=True)
+    torch.save({name: value + 1 for name, value in state.items()}, own)
+    block = block.replace("python ", f"{sys.executable} ")
+    subprocess.run(["sh", "-e", "-c", block], cwd=tmp_path, check=True)
+    (archive,) = (tmp_path / "dist").glob("*.zip")
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.read("ct_denoising/models/model.pt") == own.read_bytes()
+
+
+def test_no_exception_is_left_over():
+    for beginning in NOT_RUN:
+        assert any(str(command).startswith(beginning) for command in COMMANDS), beginning
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.words[0] == "make"], ids=str)
+def test_a_target_of_make_exists(command):
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{command.words[1]}:", makefile, re.MULTILINE)
+    for variable in [word.split("=")[0] for word in command.words[2:]]:
+        assert f"$({variable})" in makefile or f"ifdef {variable}" in makefile
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.bundle_run], ids=label)
+def test_the_options_of_a_command_are_ids_of_its_config(command):
+    files = command.options["config_file"]
+    parser = ConfigParser()
+    parser.read_config([str(ROOT / file) for file in re.findall(r"[\w/.]+\.json", files)])
+    for name in command.options.keys() - {"config_file"}:
+        assert name in parser, f"--{name} is no id of {files}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_options_in_a_text_exist(document):
+    bundle = Path(document).parts[1] if document.startswith("bundles/") else "*"
+    configs = [ConfigParser.load_config_file(path) for path in ROOT.glob(f"bundles/{bundle}/configs/*.json")]
+    known = set().union(*configs, tool_options(), NOT_OURS, {"bundle_root"})
+    assert not options_in_text(document) - known
+
+
+def tool_options() -> set[str]:
+    """Options of the tools: those of argparse, and the parameters of functions that `fire` calls."""
+    trees = [ast.parse(path.read_text()) for path in ROOT.glob("tools/**/*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    return {node.arg for node in nodes if isinstance(node, ast.arg)} | {
+        text.removeprefix("--") for text in texts if text.startswith("--")
+    }

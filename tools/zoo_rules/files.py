@@ -1,0 +1,69 @@
+"""Which files a bundle has, and what its documents say."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+REQUIRED = (
+    "LICENSE",
+    "configs/metadata.json",
+    "configs/inference.json",
+    "configs/logging.conf",
+    "docs/README.md",
+    "docs/data_license.txt",
+)
+PACKAGED = ("models/model.pt", "meddiff_core/__init__.py", "SHA256SUMS")
+# The zoo takes files of up to 25 MB; ours keep a margin.
+LARGEST = 20_000_000
+# Those of the zoo's template, in its order; what else a bundle has to say may stand between them.
+SECTIONS = ("Data", "Performance", "System configuration", "Limitations", "References")
+
+
+def check_files(bundle: Path, packaged: bool) -> Iterator[str]:
+    """The files of the model zoo, their size, and no Python beside the package."""
+    for name in REQUIRED + (PACKAGED if packaged else ()):
+        if not (bundle / name).is_file() or not (bundle / name).stat().st_size:
+            yield f"{name} is missing or empty: the model zoo requires it."
+    for path in sorted(bundle.rglob("*")):
+        name = path.relative_to(bundle).as_posix()
+        if path.is_symlink():
+            yield f"{name} is a link: put the file itself there."
+        elif path.is_file() and path.stat().st_size > LARGEST:
+            yield f"{name} has {path.stat().st_size / 1e6:.0f} MB: keep it under {LARGEST / 1e6:.0f} MB."
+        elif path.suffix == ".py" and not name.startswith("meddiff_core/"):
+            yield f"{name} is Python: it belongs into meddiff_core."
+
+
+def check_readme(bundle: Path) -> Iterator[str]:
+    """The sections of the model zoo's template, and what its rules want said."""
+    text = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
+    if not text.startswith("# "):
+        yield "docs/README.md has no title: begin it with '# '."
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    for section in SECTIONS:
+        if section not in headings:
+            yield f"docs/README.md has no section '## {section}': add it."
+    if not {"Run", "Inference"} & set(headings):
+        yield "docs/README.md does not say how to run the bundle: add a section '## Run'."
+    for phrase in ("Research use only", "TorchScript"):
+        if phrase not in text:
+            yield f"docs/README.md does not say '{phrase}': add the sentence."
+
+
+def check_license(bundle: Path, original: Path) -> Iterator[str]:
+    """The licence of the repository, word for word."""
+    if (bundle / "LICENSE").read_bytes() != original.read_bytes():
+        yield "LICENSE differs from the repository's: copy it."
+
+
+def check_logging(bundle: Path) -> Iterator[str]:
+    """A logging.conf in which everything that is listed is defined."""
+    parser = configparser.RawConfigParser()
+    parser.read_string((bundle / "configs" / "logging.conf").read_text(encoding="utf-8"))
+    for kind in ("logger", "handler", "formatter"):
+        for name in parser[f"{kind}s"]["keys"].split(","):
+            if f"{kind}_{name.strip()}" not in parser:
+                yield f"configs/logging.conf lists the {kind} {name.strip()}: define or remove it."
