@@ -16,9 +16,9 @@ import fire
 import torch
 from zoo_rules.weights import weight_sources
 
+from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
-from meddiff_core.networks.checksums import sha256_of
 from meddiff_core.networks.weights import read_state, whole_state
 from meddiff_core.user_errors import show_sentences
 
@@ -125,7 +125,13 @@ def _documents(readme: bytes, sources: list[Path]) -> dict[str, bytes]:
         "docs/README.md": own.encode(),
         "docs/repository.md": manual.encode(),
         "docs/data_license.txt": "\n".join(licences).encode(),
-    } | {f"docs/{path.name}": path.read_bytes() for path in _files(ROOT / "docs")}
+    } | {f"docs/{path.name}": _page(path) for path in _files(ROOT / "docs")}
+
+
+def _page(path: Path) -> bytes:
+    """A document of the repository, with its links to bundles as they are beside the package."""
+    data = path.read_bytes()
+    return data.replace(b"](../bundles/", b"](../../") if path.suffix == ".md" else data
 
 
 def _json(content: dict) -> bytes:

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import fire
 
+from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
-from meddiff_core.networks.checksums import sha256_of
 from meddiff_core.user_errors import show_sentences
 
 SUMS = "SHA256SUMS"

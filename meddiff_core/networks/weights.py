@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from meddiff_core.checksums import check_sha256
 from meddiff_core.errors import InputError
-from meddiff_core.networks.checksums import check_sha256
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.options import check_flag
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import meddiff_core
+from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
 
 DESCRIPTION_LENGTH = 79
@@ -41,20 +42,25 @@ class Provenance:
     Neither holds a patient's identifier or a folder: of paths stays the last part.
 
     Args:
-        bundle_root: folder of the bundle; its `configs/metadata.json` names bundle, version and, where it
-            has them, the SHA-256 of the weights.
+        bundle_root: folder of the bundle; its `configs/metadata.json` names bundle and version.
         options: what the user could choose, by name; `seed` is one of them, default 0.
+        weights: files of weights that are used: the record has their SHA-256. What is no file is left out.
 
     Raises:
         InputError: the folder is no bundle's, or the seed is no whole number of at most 32 bits.
     """
 
-    def __init__(self, bundle_root: str | Path, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bundle_root: str | Path,
+        options: Mapping[str, Any] | None = None,
+        weights: Sequence[str | Path | None] = (),
+    ) -> None:
         metadata = _metadata(Path(bundle_root))
         self.bundle = re.sub(r"\W+", "_", metadata["name"].strip().lower())
         self.version = str(metadata["version"])
         self.kind = _KINDS.get(self.bundle, _PROCESSED)
-        self.weights = dict(metadata.get("weights_sha256", {}))
+        self.weights = [Path(path) for path in weights if path and Path(path).is_file()]
         self.options = {str(name): _plain(value) for name, value in (options or {}).items()}
         self._seed = _checked_seed(self.options.get("seed", 0))
 
@@ -85,7 +91,7 @@ class Provenance:
         return {
             "bundle": self.bundle,
             "version": self.version,
-            "weights_sha256": self.weights,
+            "weights_sha256": dict(map(_named_sum, self.weights)),
             "kind": self.kind,
             "intended_use": INTENDED_USE,
             "input": _base_name(str(_single(meta.get("filename_or_obj", "")))),
@@ -101,6 +107,11 @@ class Provenance:
                 "python": platform.python_version(),
             },
         }
+
+
+def _named_sum(path: Path) -> tuple[str, str]:
+    """The last parts of a file's path, `ct_foundation/models/model.pt`, and its SHA-256."""
+    return "/".join(path.resolve().parts[-3:]), sha256_of(path.read_bytes())
 
 
 def _metadata(bundle_root: Path) -> dict[str, Any]:

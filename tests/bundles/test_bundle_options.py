@@ -84,7 +84,8 @@ def test_every_preset_runs(start, tmp_path, name, preset):
 def test_presets_differ_only_in_what_they_are_for(name):
     presets = config(name)["presets"]
     assert tuple(presets) == PRESETS
-    assert config(name)["preset"] == "balanced"
+    assert config(name)["preset"] == "@displayable_configs#preset"
+    assert config(name)["displayable_configs"]["preset"] == "balanced"
     assert len({tuple(preset) for preset in presets.values()}) == 1
     for option in presets["fast"]:
         assert config(name)[option] == f"$@chosen['{option}']"

@@ -62,7 +62,7 @@ def generate(bundle, control):
     """generate(output_dir, picture=False, **options): run inference.json with one step."""
 
     def run(output_dir, picture=False, **options):
-        chosen = {"steps": 1, "guidance_scale": 1, "output_dir": str(output_dir), "network#control": control}
+        chosen = {"steps": 1, "guidance_scale": 1, "output_dir": str(output_dir), "control_weights": control}
         bundle(
             "ct_lesion_generation", "inference.json", **chosen | options | ({} if picture else NO_PICTURE)
         ).run()
@@ -161,7 +161,7 @@ def test_without_a_map_that_of_a_phantom_is_used(generate, monkeypatch, tmp_path
         ({"layout": "zip"}, "layout is 'zip'"),
         ({"region": "leg"}, "Unknown region 'leg'"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
-        ({"network#control": "nowhere/models/model.pt"}, "Weights nowhere.* are missing"),
+        ({"control_weights": "nowhere/models/model.pt"}, "Weights nowhere.* are missing"),
     ],
 )
 def test_bad_options_are_named_in_one_sentence(generate, files, tmp_path, options, words):
@@ -184,7 +184,7 @@ def evaluate(bundle, control, files, tmp_path):
         items.append(items[0] | {"lesion": "mask.nii.gz"})
         (tmp_path / "datalist.json").write_text(json.dumps({"validation": items}))
         chosen = {"data_list": str(tmp_path / "datalist.json"), "output_dir": str(tmp_path / "eval")}
-        chosen |= {"steps": 1, "guidance_scale": 1, "network#control": control}
+        chosen |= {"steps": 1, "guidance_scale": 1, "control_weights": control}
         workflow = bundle("ct_lesion_generation", "inference.json", "evaluate.json", **chosen | options)
         workflow.run()
         metrics = workflow.parser.get_parsed_content("evaluator").state.metrics
@@ -233,5 +233,5 @@ def test_the_segmenter_is_trained_on_the_lesions_of_a_list(bundle, files, tmp_pa
 
 
 def test_properties_are_complete(bundle, files, control):
-    options = {"anatomy": files()["map"], "network#control": control}
+    options = {"anatomy": files()["map"], "control_weights": control}
     assert not bundle("ct_lesion_generation", "inference.json", **options).check_properties()

@@ -52,7 +52,7 @@ def refine(bundle, control):
 
     def run(output_dir, picture=False, **options):
         chosen = {"slice_thickness": 6.0, "region": "abdomen", "output_dir": str(output_dir)} | options
-        chosen |= {"network#control": control} | ({} if picture else NO_PICTURE)
+        chosen |= {"control_weights": control} | ({} if picture else NO_PICTURE)
         bundle("ct_super_resolution", "inference.json", **chosen).run()
 
     return run
@@ -150,12 +150,12 @@ def test_one_bad_file_does_not_stop_a_folder(refine, scan, tmp_path, thick):
         ({"steps": 0}, "steps is 0"),
         ({"region": "leg"}, "Unknown region 'leg'"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing"),
-        ({"network#control": "nowhere/models/model.pt"}, "Weights nowhere.* are missing"),
+        ({"control_weights": "nowhere/models/model.pt"}, "Weights nowhere.* are missing"),
         ({"image": "missing.nii.gz"}, "missing.nii.gz does not exist"),
     ],
 )
 def test_bad_options_are_named_in_one_sentence(bundle, control, scan, tmp_path, options, words):
-    chosen = {"image": scan(), "slice_thickness": 4.0, "network#control": control} | options
+    chosen = {"image": scan(), "slice_thickness": 4.0, "control_weights": control} | options
     with pytest.raises((RuntimeError, SystemExit)) as caught:
         bundle("ct_super_resolution", "inference.json", output_dir=str(tmp_path / "out"), **chosen).run()
     error = caught.value
@@ -172,7 +172,7 @@ def evaluate(bundle, control, tmp_path):
     def run(items, **options):
         (tmp_path / "datalist.json").write_text(json.dumps({"validation": items}))
         chosen = {"data_list": str(tmp_path / "datalist.json"), "output_dir": str(tmp_path / "eval")}
-        chosen |= {"network#control": control} | options
+        chosen |= {"control_weights": control} | options
         workflow = bundle("ct_super_resolution", "inference.json", "evaluate.json", **chosen)
         workflow.run()
         result = json.loads((tmp_path / "eval" / "super_resolution.json").read_text())
@@ -228,5 +228,5 @@ def test_evaluation_needs_slices_that_remain(evaluate, item):
 
 
 def test_properties_are_complete(bundle, control, scan):
-    options = {"image": scan(), "network#control": control}
+    options = {"image": scan(), "control_weights": control}
     assert not bundle("ct_super_resolution", "inference.json", **options).check_properties()

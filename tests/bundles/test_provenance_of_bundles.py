@@ -10,18 +10,14 @@ from hard_input import NAMES, OF_MAPS, RESULTS, save, small_anatomy, small_hu, w
 
 from meddiff_core.transforms.provenance import DESCRIPTION_LENGTH
 
-WHERE = {"bundle_root", "foundation_root", "generation_root", "image", "dataset_dir", "output_dir"}
+WHERE = {
+    *("bundle_root", "foundation_root", "generation_root", "foundation_weights", "control_weights"),
+    *("image", "dataset_dir", "output_dir"),
+}
 """Where things lie is not to be written down."""
 NO_EFFECT = {
-    "displayable_configs",
-    "presets",
-    "chosen",
-    "report",
-    "output_format",
-    "keep_identifiers",
-    "memory_limit",
-    "split_windows",
-    "dry_run",
+    *("displayable_configs", "presets", "chosen", "report", "output_format", "keep_identifiers"),
+    *("memory_limit", "split_windows", "dry_run"),
 }
 """What changes nothing in the voxels."""
 

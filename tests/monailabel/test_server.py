@@ -67,11 +67,13 @@ def test_slicer_gets_no_ct_as_a_label_map(server):
     asked = {"result_extension": ".nrrd", "result_dtype": "uint8"}
     answer = server.infer("ct_denoising", "chest", output=None, **asked)
     assert answer.json()["images"] == ["chest_denoised"]
-    assert b"image" in server.infer("ct_anomaly_detection", "chest", output=None, samples=1, **asked).content
+    assert (
+        b"image" in server.infer("ct_anomaly_detection", "chest", output=None, preset="fast", **asked).content
+    )
 
 
 def test_batch_saves_masks_but_no_ct_as_labels(server):
-    options = {"samples": 1, "multi_gpu": False}  # without it MONAI Label wants a GPU
+    options = {"preset": "fast", "multi_gpu": False}  # without it MONAI Label wants a GPU
     for model in ("ct_denoising", "ct_anomaly_detection"):
         assert server.call("POST", f"/batch/infer/{model}?images=all", json=options).ok
         task = wait(server, "/batch/infer/")
@@ -92,7 +94,7 @@ def test_uploaded_ct(server, phantoms, tmp_path):
 
 
 def test_anomalies_are_a_mask_and_the_map_a_new_image(server, tmp_path):
-    mask = volume(server.infer("ct_anomaly_detection", "chest", organ="lung", samples=1), tmp_path)
+    mask = volume(server.infer("ct_anomaly_detection", "chest", organ="lung", preset="fast"), tmp_path)
     assert mask.dtype == np.uint8
     assert set(np.unique(mask)) <= {0, 1}
     assert "chest_anomaly_map" in server.images()
@@ -102,7 +104,7 @@ def test_anomalies_are_a_mask_and_the_map_a_new_image(server, tmp_path):
 
 
 def test_inpainted_ct_is_a_new_image_with_its_mask(server, phantoms, tmp_path):
-    few = {"steps": 2, "jump_rounds": 1}
+    few = {"preset": "fast"}
     drawn = np.asarray(nib.load(phantoms["lesion"]).dataobj)
     answer = server.infer("ct_lesion_inpainting", "chest", label=phantoms["lesion"], **few)
     assert np.array_equal(volume(answer, tmp_path), drawn)
@@ -131,7 +133,7 @@ def test_other_bundles_on_a_ct(server, tmp_path, model, options, added):
 def test_synthesis_from_an_anatomy_map_of_the_studies(server, phantoms, tmp_path):
     files = {"file": ("map.nii.gz", phantoms["anatomy"].read_bytes())}
     assert server.call("PUT", "/datastore/?image=map", files=files).ok
-    few = {"region": "chest", "steps": 2}
+    few = {"region": "chest", "preset": "fast"}
     assert volume(server.infer("ct_synthesis", "map", **few), tmp_path).min() < -500
     assert volume(server.infer("ct_lesion_generation", "map", **few), tmp_path).sum() > 0
     drawn = server.infer("ct_lesion_generation", "map", label=phantoms["lesion"], **few)
@@ -173,5 +175,5 @@ def test_training_makes_weights_that_can_be_chosen(server, phantoms, tmp_path):
     assert 0 < difference.mean() < 50  # two steps away, not a network that starts from nothing
     files = {"file": ("map.nii.gz", phantoms["anatomy"].read_bytes())}
     assert server.call("PUT", "/datastore/?image=tuned", files=files).ok
-    options = {"region": "chest", "steps": 2, "model_filename": "model_finetuned.pt"}
+    options = {"region": "chest", "preset": "fast", "model_filename": "model_finetuned.pt"}
     assert volume(server.infer("ct_lesion_generation", "tuned", **options), tmp_path).sum() > 0

@@ -129,7 +129,7 @@ def _ours(case: SliceCase, steps: int, weights: Path | None) -> Callable[[], np.
     """The bundle in `steps` steps. Loading the weights is not timed."""
     options = {"region": case.region, "steps": steps}
     if weights is not None:
-        options["network#control"] = str(weights)
+        options["control_weights"] = str(weights)
     inferer, network = bundle_parts(_BUNDLE, **options)
     before = Compose([ThinSlicesd("image", like_key="label"), ScaleHUd("image", case.region)])
     after = Compose([RestoreHUd("pred"), AgreeWithSlicesd("pred")])
