@@ -120,7 +120,11 @@ def _documents(readme: bytes, sources: list[Path]) -> dict[str, bytes]:
         licences.append(f"Weights of {bundle.name}\n\n{text}\n")
     manual = (ROOT / "README.md").read_text(encoding="utf-8")
     manual = manual.replace("](docs/", "](").replace("](bundles/", "](../../")
-    own = readme.decode("utf-8").replace("](../../../README.md", "](repository.md")
+    own = (
+        readme.decode("utf-8")
+        .replace("](../../../README.md", "](repository.md")
+        .replace("](../../../docs/", "](")
+    )
     return {
         "docs/README.md": own.encode(),
         "docs/repository.md": manual.encode(),

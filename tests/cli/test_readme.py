@@ -102,9 +102,9 @@ def test_an_empty_lesion_mask_is_one_sentence(scan):
 
 
 def test_two_processes_share_the_windows_of_a_volume(scan):
-    """The torchrun command of the README writes once what one process writes."""
+    """The torchrun command of the docs writes once what one process writes."""
     folder, options = scan.parent, ["--region", "abdomen", "--window_size", "32", "--steps", "3"]
-    command = two_processes(find("README.md", "torchrun"))
+    command = two_processes(find("docs/speed.md", "torchrun"))
     result = run([*command, *options, "--output_dir", "shared"], folder)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Wrote shared/map_synthetic.nii.gz") == 1
@@ -123,7 +123,7 @@ def test_of_two_processes_with_one_usable_volume_none_stops_the_other(scan):
     good = (scan.parent / "map.nii.gz").read_bytes()
     (folder / "good.nii.gz").write_bytes(good)
     (folder / "bad.nii.gz").write_bytes(good[:500])
-    command = two_processes(find("README.md", "torchrun"))
+    command = two_processes(find("docs/speed.md", "torchrun"))
     options = ["--split", "volumes", "--anatomy", "maps", "--region", "abdomen", "--steps", "1"]
     result = run([*command, *options], scan.parent)
     assert result.returncode == 1
