@@ -28,7 +28,7 @@ def user_sentence(error: BaseException, kinds: tuple[type[BaseException], ...] =
             return str(cause)
         if _out_of_memory(cause):
             return (
-                "Out of memory: use a smaller window_size, such as 96, with window_batch 1, or crop the scan."
+                "Out of memory: use a smaller window_size, such as 64, with window_batch 1, or crop the scan."
             )
         cause = cause.__cause__
     return None

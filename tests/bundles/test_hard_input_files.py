@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import itk
 import nibabel as nib
 import numpy as np
 import pytest
@@ -134,23 +133,11 @@ def test_a_bad_file_does_not_stop_a_batch(name, tmp_path):
         assert found == [f"{stem}_{postfix}.nii.gz" for stem in ("a", "c")]
 
 
-def itk_file(path, array, affine):
-    """NRRD or MHA with the affine's directions."""
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    image = itk.image_from_array(np.ascontiguousarray(array.T))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    image.SetDirection(itk.matrix_from_array(lps[:3, :3] / spacing))
-    itk.imwrite(image, str(path))
-    return path
-
-
 @pytest.mark.parametrize(("suffix", "name"), spread((".nrrd", ".mha"), NAMES, (".nrrd",)))
-def test_formats_with_directions(name, suffix, tmp_path):
+def test_formats_with_directions(name, suffix, save_itk, tmp_path):
     array = small_anatomy() if name in OF_MAPS else small_hu()
     flipped = nib.Nifti1Image(array, plain_affine()).as_reoriented(np.array([[0, -1], [1, 1], [2, -1]]))
-    path = itk_file(tmp_path / f"scan{suffix}", np.asarray(flipped.dataobj), flipped.affine)
+    path = save_itk(tmp_path / f"scan{suffix}", np.asarray(flipped.dataobj), flipped.affine)
     expected = run(name, save(tmp_path / "scan.nii.gz", array), tmp_path / "plain")
     for ours, theirs in zip(run(name, path, tmp_path / "out"), expected, strict=True):
         assert nib.aff2axcodes(ours.affine) == ("L", "A", "I")
