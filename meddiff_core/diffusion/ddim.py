@@ -32,8 +32,8 @@ class DDIM:
         fresh = self.eta * torch.sqrt((1 - a_next) / (1 - a) * (1 - a / a_next))  # sigma of eq. 16
         # clamp: on a long step all of the noise is fresh, and rounding takes the rest below zero
         kept = torch.sqrt((1 - a_next - fresh**2).clamp(min=0))
-        x_next = a_next.sqrt() * x0 + kept * noise
+        x_next = noise.mul_(kept).add_(x0, alpha=float(a_next.sqrt()))
         if fresh > 0:
             draw = torch.randn(x_t.shape, generator=self.generator, dtype=x_t.dtype)
-            x_next = x_next + fresh * draw.to(x_t.device)
+            x_next.add_(draw.to(x_t.device), alpha=float(fresh))
         return x_next

@@ -59,7 +59,7 @@ class NoiseSchedule:
     def add_noise(self, x0: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
         """`x_t = sqrt(a) x0 + sqrt(1 - a) eps` (eq. 1)."""
         a = self.alpha(timesteps, x0)
-        return a.sqrt() * x0.float() + (1 - a).sqrt() * noise.float()
+        return _sum(a.sqrt(), x0.float(), (1 - a).sqrt(), noise.float())
 
     def target(self, x0: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
         """What the network should predict for `x0` and `noise`."""
@@ -68,7 +68,7 @@ class NoiseSchedule:
         if self.prediction_type == "epsilon":
             return noise
         a = self.alpha(timesteps, x0)
-        return a.sqrt() * noise - (1 - a).sqrt() * x0
+        return _sum(a.sqrt(), noise, -(1 - a).sqrt(), x0)
 
     def to_x0(
         self, prediction: torch.Tensor, x_t: torch.Tensor, timesteps: torch.Tensor | int
@@ -79,8 +79,8 @@ class NoiseSchedule:
         if self.prediction_type == "sample":
             return prediction
         if self.prediction_type == "epsilon":
-            return (x_t - (1 - a).sqrt() * prediction) / a.sqrt()
-        return a.sqrt() * x_t - (1 - a).sqrt() * prediction
+            return _sum(1 / a.sqrt(), x_t, -((1 - a) / a).sqrt(), prediction)
+        return _sum(a.sqrt(), x_t, -(1 - a).sqrt(), prediction)
 
     def from_x0(self, x0: torch.Tensor, x_t: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
         """The prediction at `x_t` that stands for the clean image `x0`: the inverse of `to_x0`."""
@@ -89,4 +89,9 @@ class NoiseSchedule:
     def to_noise(self, x0: torch.Tensor, x_t: torch.Tensor, timesteps: torch.Tensor | int) -> torch.Tensor:
         """The noise in `x_t` when its clean image is `x0`."""
         a = self.alpha(timesteps, x_t)
-        return (x_t - a.sqrt() * x0) / (1 - a).sqrt()
+        return _sum(1 / (1 - a).sqrt(), x_t, -(a / (1 - a)).sqrt(), x0)
+
+
+def _sum(a: torch.Tensor, x: torch.Tensor, b: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """`a x + b y` without further copies of a large volume."""
+    return (a * x).addcmul_(b, y)

@@ -122,8 +122,9 @@ class AnomalyInferer(VolumeInferer):
             for t in draws:
                 noise = torch.randn(volume.image.shape, generator=generator).to(volume.image.device)
                 noisy = self.schedule.add_noise(volume.image, noise, t)
-                total += self.schedule.to_x0(denoiser(noisy, t), noisy, t).clamp(-1, 1)
-        return total / len(draws)
+                del noise  # as large as the volume
+                total += self.schedule.to_x0(denoiser(noisy, t), noisy, t).clamp_(-1, 1)
+        return total.div_(len(draws))
 
     def _eroded(self, organ: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         """The organ without its surface; where that leaves nothing, the whole organ."""

@@ -96,14 +96,12 @@ class SynthesisInferer(VolumeInferer):
         wide = replace(volume, region=volume.region if volume.window == region_window(WIDEST) else WIDEST)
         if self.coarse_to_fine:
             image_level = self._from_noise(network, self._at_image_level(wide), generator)
-            start = F.interpolate(image_level, volume.image.shape[2:], mode="trilinear", align_corners=False)
-            result = self._refine(network, wide, start, generator)
+            result = self._refine(network, wide, self._enlarged(image_level, volume), generator)
         else:
             result = self._from_noise(network, self._with_air(wide), generator)
         hu = wide.window.to_hu(result)
         if wide.region != volume.region:
-            start = volume.window.to_unit(hu).clamp(-1, 1)
-            narrow = self._refine(network, volume, start, generator)
+            narrow = self._refine(network, volume, volume.window.to_unit(hu).clamp(-1, 1), generator)
             hu = restore_outside_window(narrow, hu, volume.window)
         return MetaTensor(hu, meta=volume.meta | {"region": volume.region})
 
@@ -121,6 +119,11 @@ class SynthesisInferer(VolumeInferer):
             volume, image=image, conditions=F.interpolate(volume.conditions, size, mode="nearest-exact")
         )
 
+    @staticmethod
+    def _enlarged(image_level: torch.Tensor, volume: Volume) -> torch.Tensor:
+        size = volume.image.shape[2:]
+        return F.interpolate(image_level, size, mode="trilinear", align_corners=False)
+
     def _with_air(self, volume: Volume) -> Volume:
         """Air is known where a map that outlines the body says so."""
         content = content_of_map(volume.conditions[0, 0].cpu().numpy()) if self.skip_air else None
@@ -136,8 +139,8 @@ class SynthesisInferer(VolumeInferer):
     def _refine(
         self, network: Network, volume: Volume, start: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
-        noise = self._noise(volume, generator)
-        noisy = self.schedule.add_noise(start, noise, self.refine_from)
+        noisy = self.schedule.add_noise(start, self._noise(volume, generator), self.refine_from)
+        del start  # as large as the volume
         return self._sample(network, self._with_air(volume), noisy, self.refine_from, generator)
 
     def _sample(
