@@ -30,12 +30,13 @@ def named_sha256(path: str | Path) -> str | None:
     path = Path(path).absolute()
     metadata = path.parent.parent / "configs" / "metadata.json"
     try:
-        names = json.loads(metadata.read_text()).get("weights_sha256", {})
+        return (
+            json.loads(metadata.read_text()).get("weights_sha256", {}).get(f"{path.parent.name}/{path.name}")
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{metadata} is damaged or unreadable: get the bundle again.") from error
-    return names.get(f"{path.parent.name}/{path.name}")
 
 
 def check_sha256(path: str | Path, data: bytes) -> None:

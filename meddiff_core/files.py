@@ -57,6 +57,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         os.replace(draft, path)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
+        if old.is_dir() and not path.exists():
+            os.replace(old, path)
         raise _cannot_write(path, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -43,6 +43,10 @@ class Processes:
             raise InputError("This config is for several processes: start it with torchrun, see the docs.")
         self.split = split
         gpu = torch.cuda.is_available()
+        if gpu and int(os.environ["LOCAL_RANK"]) >= torch.cuda.device_count():
+            raise InputError(
+                f"There are more processes than GPUs: use --nproc_per_node {torch.cuda.device_count()}."
+            )
         self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
         if gpu:
             torch.cuda.set_device(self.device)

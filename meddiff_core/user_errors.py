@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 import torch
@@ -22,16 +23,26 @@ def user_sentence(error: BaseException, kinds: tuple[type[BaseException], ...] =
     Returns:
         its message, or one for too little memory; None if `error` and its causes are something else: a bug.
     """
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, kinds):
             return str(cause)
         if _out_of_memory(cause):
             return (
                 "Out of memory: use a smaller window_size, such as 64, with window_batch 1, or crop the scan."
             )
-        cause = cause.__cause__
     return None
+
+
+def is_input_error(error: BaseException) -> bool:
+    """Whether it comes from what was given, and so would come anywhere: not of a full disk or memory."""
+    return any(isinstance(cause, InputError) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _out_of_memory(error: BaseException) -> bool:

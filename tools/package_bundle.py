@@ -65,13 +65,18 @@ def package_bundle(output_dir: str = "dist", bundles: str | Sequence[str] | None
         draft.write_bytes(_sums(sums))
 
 
+_FOLDERS = ("configs", "docs", "models")
+
+
 def package_files(bundle: Path) -> dict[str, bytes]:
     """What a bundle's package holds: content by path below its folder.
 
     Args:
         bundle: folder of the bundle in the repository.
     """
-    files = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in _files(bundle)}
+    # nothing else: a run inside the bundle's folder leaves results of patients there
+    parts = [bundle / "LICENSE", *(path for name in _FOLDERS for path in _files(bundle / name))]
+    files = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in parts}
     files |= {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _files(ROOT / "meddiff_core")}
     sources = weight_sources(bundle)
     files[WEIGHTS] = _complete_weights(sources)

@@ -6,11 +6,13 @@ example:
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import stat
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import fire
@@ -22,6 +24,7 @@ from meddiff_core.user_errors import show_sentences
 SUMS = "SHA256SUMS"
 # Ours have some 15 MB; a larger one would rather fill the disk than be a bundle.
 LARGEST = 1_000_000_000
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
 def unpack_bundle(archive: str, output_dir: str = ".", sha256: str | None = None) -> None:
@@ -48,7 +51,7 @@ def unpack_bundle(archive: str, output_dir: str = ".", sha256: str | None = None
             if target.exists():
                 raise InputError(f"{target} exists: move it away or choose another --output_dir.")
             files = _checked_files(file, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path} is no readable zip archive ({error}): get it again.") from error
     _write(files, target)
     print(f"{target}  {len(files)} files")
@@ -65,7 +68,7 @@ def _checked_folder(file: zipfile.ZipFile) -> str:
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _unsafe(file, f"{entry.filename} is a link or device")
         plain = "/".join(parts) == entry.filename.rstrip("/") and not {"\\", ":"} & set(entry.filename)
-        if not plain or ".." in parts or parts[0] != folder:
+        if not parts or not plain or ".." in parts or parts[0] != folder:
             raise _unsafe(file, f"{entry.filename} lies outside of the bundle's folder")
     if not re.fullmatch(r"\w[\w.-]*", folder):
         raise _unsafe(file, f"its folder is named {folder!r}")

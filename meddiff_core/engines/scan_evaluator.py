@@ -13,7 +13,7 @@ from monai.engines.utils import IterationEvents
 
 from meddiff_core.engines.scan_dataset import FAILED, USER_ERRORS
 from meddiff_core.processes import gathered, rank
-from meddiff_core.user_errors import user_sentence
+from meddiff_core.user_errors import is_input_error, user_sentence
 
 
 class ScanEvaluator(SupervisedEvaluator):
@@ -65,6 +65,9 @@ class ScanEvaluator(SupervisedEvaluator):
             sentence = user_sentence(error, USER_ERRORS)
             if sentence is None:
                 raise
+            if getattr(self.inferer, "split_windows", False) and not is_input_error(error):
+                # a full disk or memory here: the processes that share this scan must not wait for ever
+                raise SystemExit(sentence) from None
             self._skipped = True
             self.failures.append((name, sentence))
             return {}

@@ -10,6 +10,7 @@ import torch
 
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.engines.report import EvaluationReport, means
+from meddiff_core.errors import InputError
 from meddiff_core.inferers.background import content_of_map
 from meddiff_core.inferers.window_grid import WindowGrid
 from meddiff_core.metrics.anatomy_dice import Segmenter, anatomy_dice, segmenter_name
@@ -41,6 +42,9 @@ class SynthesisReport(EvaluationReport):
         pred_key: generated CT in HU, `(1, X, Y, Z)` in RAS.
         label_key: the real CT in HU on the same grid, a MetaTensor; the volume is named after its file.
         anatomy_key: the map that the CT was generated from.
+
+    Raises:
+        InputError: for a window size that is not known.
     """
 
     name = "synthesis"
@@ -58,6 +62,10 @@ class SynthesisReport(EvaluationReport):
     ) -> None:
         super().__init__(output_dir)
         self.extractor = extractor
+        if isinstance(roi_size, str):
+            raise InputError(
+                f"window_size is {roi_size!r}: an evaluation, which looks for seams, needs a number."
+            )
         self.roi_size = roi_size
         self.overlap = overlap
         self.segment = segment

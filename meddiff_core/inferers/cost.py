@@ -67,12 +67,11 @@ class Rehearsal:
         """Count a part of a run; a stand-in for its denoiser comes back."""
         self.forwards += cost.forwards
         self.seconds += cost.voxels * seconds_per_voxel(denoiser) / (count() if denoiser.split else 1)
-        hours, minutes, seconds = int(self.seconds // 3600), int(self.seconds // 60 % 60), self.seconds % 60
+        minutes, seconds = divmod(round(self.seconds), 60)
         logger.info(
-            "So far %d network call(s), about %d:%02d:%02.0f h, from two measured windows.",
+            "So far %d network call(s), about %d:%02d:%02d h, from two measured windows.",
             self.forwards,
-            hours,
-            minutes,
+            *divmod(minutes, 60),
             seconds,
         )
         return lambda x_t, t: torch.zeros_like(x_t)
@@ -86,7 +85,7 @@ def seconds_per_voxel(denoiser: WindowedDenoiser) -> float:
     x_t = torch.zeros(1, 1, *denoiser.grid.padded)
     for _ in range(2):
         begin = time.perf_counter()
-        denoiser.predict(x_t, 500, windows)
+        denoiser.predict(x_t, 500, windows).cpu()  # waits for a GPU
         seconds = time.perf_counter() - begin
     passes = 1 if denoiser.guidance_scale == 1 else 2
     return seconds / passes / _voxels(windows)

@@ -114,7 +114,8 @@ class InpaintingInferer(VolumeInferer):
         noise = torch.randn(known.shape, generator=generator).to(known.device)
         start = self.schedule.add_noise(known, noise, self.plan[0])
         solver = DDIM(self.schedule, eta=1.0, generator=generator)
-        with self.denoiser(network, crop, evaluations(self.plan)) as denoiser:
+        steps = evaluations(self.plan)
+        with self.denoiser(network, crop, steps, moving=steps - 1 if self.moving_windows else 0) as denoiser:
             x0 = repaint(denoiser, start, self.plan, self.schedule, solver, known, weight, generator)
         # in HU, so that on the soft edge nothing is clipped to the window
         hu.lerp_(crop.window.to_hu(x0), weight)

@@ -104,7 +104,9 @@ class Memory:
 def _used_and_free(device: torch.device) -> tuple[int, int]:
     """Bytes on a device: what this process has, and what it could get."""
     if device.type == "cuda":
-        return torch.cuda.memory_allocated(device), torch.cuda.mem_get_info(device)[0]
+        used, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+        # what torch keeps of earlier windows is free for the next ones
+        return used, torch.cuda.mem_get_info(device)[0] + reserved - used
     # torchrun says how many processes share the machine
     sharing = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     return psutil.Process().memory_info().rss, psutil.virtual_memory().available // sharing

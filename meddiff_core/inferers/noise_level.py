@@ -9,10 +9,7 @@ from scipy import ndimage
 
 _NORMAL_MAD = 0.6745  # median of |z| for a standard normal z
 _FLATTEST = 0.25  # part of the volume that counts, by gradient
-
-
-_ENOUGH_VOXELS = 2**25
-"""More would cost minutes and change nothing."""
+_ENOUGH_VOXELS = 2**25  # more would cost minutes and change nothing
 
 
 def central_slab(volume: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,7 @@ class SynthesisInferer(VolumeInferer):
         self.seed = seed
         self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
         self.use_anatomy = check_flag("use_anatomy", use_anatomy)
-        self.image_size = image_size
+        self.image_size = int(image_size)
         self.refine_from = int(refine_from)
         self.solver = solver
 

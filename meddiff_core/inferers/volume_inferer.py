@@ -81,13 +81,13 @@ class VolumeInferer(Inferer):
         self.region = region
         self.roi_size = roi_size
         self.overlap = overlap
-        self.window_batch = window_batch
+        self.window_batch = int(window_batch)
         self.moving_windows = check_flag("moving_windows", moving_windows)
         self.skip_air = check_flag("skip_air", skip_air)
         self.device = device
         self.precision = check_precision(precision)
         self.memory_limit = memory_limit
-        self.split_windows = split_windows
+        self.split_windows = check_flag("split_windows", split_windows)
         self.rehearsal = Rehearsal() if check_flag("dry_run", dry_run) else None
         self.progress = progress and rank() == 0
 

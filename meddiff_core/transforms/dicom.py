@@ -61,8 +61,17 @@ def find_series(folder: Path) -> Series:
         folder: the folder that holds the slices directly in it, a file each, or in one multi-frame file.
 
     Raises:
-        InputError: no series, several, no CT, or slices that fill no regular grid.
+        InputError: no series, several, no CT, a damaged header, or slices that fill no regular grid.
     """
+    try:
+        return _find_series(folder)
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:  # pydicom converts a value when it is asked for
+        raise InputError(f"{folder} holds a DICOM header with damaged values: export it again.") from error
+
+
+def _find_series(folder: Path) -> Series:
     headers = list(_headers(folder))
     slices = _ct_slices(headers, folder)
     series: dict[str, list[Dataset]] = {}

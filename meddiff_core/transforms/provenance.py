@@ -26,12 +26,6 @@ INTENDED_USE = "research use only"
 _LARGEST_SEED = 2**32 - 1
 
 # Processed is what is computed from a measured scan all over.
-_KINDS = {
-    "ct_synthesis": "synthetic",
-    "ct_lesion_generation": "synthetic",
-    "ct_lesion_inpainting": "part synthetic",
-}
-_PROCESSED = "processed"
 # Facts that transforms and inferers note in the metadata and that name no patient.
 _SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
 
@@ -39,12 +33,14 @@ _SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
 class Provenance:
     """Describes the outputs of one run, for headers of files and for a record beside them.
 
-    Neither holds a patient's identifier or a folder: of paths stays the last part.
+    Neither holds what a header says of a patient, or a folder: of paths stays the last part, so a file that
+    is named after a patient still names him.
 
     Args:
         bundle_root: folder of the bundle; its `configs/metadata.json` names bundle and version.
         options: what the user could choose, by name; `seed` is one of them, default 0.
-        weights: files of weights that are used: the record has their SHA-256. What is no file is left out.
+        weights: files of weights that the run names, for their SHA-256; what is no file is left out.
+        kind: what the outputs are: `processed`, `synthetic` or `part synthetic`.
 
     Raises:
         InputError: the folder is no bundle's, or the seed is no whole number of at most 32 bits.
@@ -55,11 +51,12 @@ class Provenance:
         bundle_root: str | Path,
         options: Mapping[str, Any] | None = None,
         weights: Sequence[str | Path | None] = (),
+        kind: str = "processed",
     ) -> None:
         metadata = _metadata(Path(bundle_root))
         self.bundle = re.sub(r"\W+", "_", metadata["name"].strip().lower())
         self.version = str(metadata["version"])
-        self.kind = _KINDS.get(self.bundle, _PROCESSED)
+        self.kind = kind
         self.weights = [Path(path) for path in weights if path and Path(path).is_file()]
         self.options = {str(name): _plain(value) for name, value in (options or {}).items()}
         self._seed = _checked_seed(self.options.get("seed", 0))
@@ -110,8 +107,10 @@ class Provenance:
 
 
 def _named_sum(path: Path) -> tuple[str, str]:
-    """The last parts of a file's path, `ct_foundation/models/model.pt`, and its SHA-256."""
-    return "/".join(path.resolve().parts[-3:]), sha256_of(path.read_bytes())
+    """A file's name, of one in a bundle `ct_foundation/models/model.pt`, and its SHA-256."""
+    path = path.resolve()
+    in_bundle = (path.parents[1] / "configs" / "metadata.json").is_file()
+    return "/".join(path.parts[-3:]) if in_bundle else path.name, sha256_of(path.read_bytes())
 
 
 def _metadata(bundle_root: Path) -> dict[str, Any]:

@@ -89,11 +89,16 @@ class ScaleHUd(MapTransform):
         region = None if region == "auto" else region  # MONAI Label puts the option into the item
         for key in self.key_iterator(result):
             image: MetaTensor = result[key]
-            region = region or find_region(image, result.get(self.anatomy_key))
+            region = region or find_region(image, self._anatomy(result))
             unit = region_window(region).to_unit(image.to(torch.float32))
             unit.meta["region"] = region
             result[key] = unit
         return result
+
+    def _anatomy(self, data: Mapping[Hashable, object]) -> MetaTensor | None:
+        """The map, where it is loaded and not only named."""
+        anatomy = data.get(self.anatomy_key)
+        return anatomy if isinstance(anatomy, torch.Tensor) else None
 
 
 def find_region(image: MetaTensor, anatomy: MetaTensor | None = None) -> str:

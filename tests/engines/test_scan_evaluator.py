@@ -213,3 +213,13 @@ def test_show_sentences(monkeypatch, capsys):
     for error, shown in ((InputError("Say this."), "Say this.\n"), (KeyError("x"), "KeyError: 'x'\n")):
         sys.excepthook(RuntimeError, wrapped(error), None)
         assert shown in capsys.readouterr().err
+
+
+def test_what_befalls_one_of_several_processes_ends_it(folder, tmp_path):
+    """The others would wait for its share of the windows; what is wrong with a scan they see themselves."""
+    inferer = failing_on(lambda name: name == "a.nii.gz", OSError(28, "No space left on device"))
+    inferer.split_windows = True
+    with pytest.raises(SystemExit) as stop:
+        evaluator(folder, tmp_path / "out", inferer).run()
+    assert "No space left" in str(stop.value) and "scans failed" not in str(stop.value)
+    assert written(tmp_path / "out") == []

@@ -103,3 +103,11 @@ def test_free_memory_is_shared_with_the_other_processes_of_this_machine(monkeypa
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert module._used_and_free(torch.device("cpu"))[1] == pytest.approx(free / 4, rel=0.2)
     assert used > 10**7
+
+
+def test_what_torch_keeps_on_a_gpu_is_free(monkeypatch):
+    monkeypatch.undo()  # the machine above
+    for name, value in {"memory_allocated": 2 * GB, "memory_reserved": 30 * GB}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10 * GB, 80 * GB))
+    assert module._used_and_free(torch.device("cuda")) == (2 * GB, 38 * GB)

@@ -278,3 +278,14 @@ def test_itk_agrees(tmp_path, hu, affine, save_dicom):
     assert np.allclose(theirs.GetOrigin(), lps[:3, 3], atol=1e-5)
     directions = itk.array_from_matrix(theirs.GetDirection()) * np.array(theirs.GetSpacing())
     assert np.allclose(directions, lps[:3, :3], atol=1e-5)
+
+
+def test_a_value_that_is_no_number(series):
+    path = files(series)[4]
+    data = path.read_bytes()
+    position = pydicom.dcmread(path).ImagePositionPatient
+    text = "\\".join(str(number) for number in position).encode()
+    assert text in data
+    path.write_bytes(data.replace(text, b"x" * len(text)))
+    with pytest.raises(InputError):
+        load(series)

@@ -140,7 +140,7 @@ def test_thinner_slices_lie_where_they_should(tmp_path, hu, save_dicom):
 
 
 def test_header_of_what_has_no_source(tmp_path, hu):
-    provenance = Provenance(BUNDLES / "ct_synthesis", {"seed": 3})
+    provenance = Provenance(BUNDLES / "ct_synthesis", {"seed": 3}, kind="synthetic")
     image = result(hu, np.eye(4), region="abdomen")
     slices = headers(save(image, tmp_path, postfix="synthetic", provenance=provenance))
     first = slices[0]

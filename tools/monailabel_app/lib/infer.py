@@ -86,11 +86,12 @@ class CTInferTask(BundleInferTask):
         for name, default in self.displayable_configs.items():
             data[name] = _parsed(data[name], default)
         self.bundle_config["output_dir"] = data["results"]
-        # The metadata knows the packaged weights only.
         weights = data["model_filename"]
-        self.bundle_config["provenance"]["options"]["model_filename"] = (
-            weights if isinstance(weights, str) else weights[0]
-        )
+        weights = weights if isinstance(weights, str) else weights[0]
+        # The config names the packaged weights, MONAI Label loads these into the network.
+        provenance = self.bundle_config["provenance"]
+        provenance["options"]["model_filename"] = weights
+        provenance["weights"] = [str(Path(self.bundle_path, "models", weights))]
         return super().pre_transforms(data)
 
     def run_pre_transforms(self, data: dict[str, Any], transforms: Sequence[Callable]) -> dict[str, Any]:
