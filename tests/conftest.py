@@ -1,7 +1,8 @@
-"""Small CTs in every file format, as fixtures."""
+"""Small CTs in every file format, as fixtures; and messages that every test can hear."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import itk
@@ -10,6 +11,14 @@ import numpy as np
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+
+@pytest.fixture(autouse=True)
+def audible() -> None:
+    """A bundle's logging.conf, which some tests load, keeps our messages from the handlers of the tests."""
+    logger = logging.getLogger("meddiff")
+    logger.propagate, logger.disabled = True, False
+    logger.setLevel(logging.NOTSET)
 
 
 def _rotation(degrees: float) -> np.ndarray:

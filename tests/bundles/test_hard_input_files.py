@@ -218,7 +218,7 @@ def test_what_is_stopped_half_way_leaves_no_result(tmp_path):
     assert all(draft.is_file() for draft in drafts.values())
     for number, process in runs.items():
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert "Traceback" not in errors
         if number == signal.SIGINT:
             assert "Interrupted: results that are written so far are whole." in errors

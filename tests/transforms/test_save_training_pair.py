@@ -135,7 +135,7 @@ def test_options(options, words):
 )
 def test_provenance(item, tmp_path, layout, record, image):
     root = Path(__file__).parents[2] / "bundles" / "ct_lesion_generation"
-    provenance = Provenance(root, {"seed": 5})
+    provenance = Provenance(root, {"seed": 5}, kind="synthetic")
     SaveTrainingPaird(output_dir=tmp_path, layout=layout, provenance=provenance)(item(number="3", sample=2))
     written = json.loads((tmp_path / record).read_text())
     assert (written["seed"], written["kind"], written["input"]) == (7, "synthetic", "scan.nii.gz")
