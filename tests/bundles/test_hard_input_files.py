@@ -198,10 +198,14 @@ def test_too_little_memory(error, tmp_path):
 
 
 def start(*arguments, **options):
-    """A run in a process of its own."""
+    """A run in a process of its own that Ctrl-C reaches, also where the tests run in the background."""
     command = [sys.executable, str(Path(__file__).with_name("stopped_run.py")), *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=hear, **options)
+
+
+def hear():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.cli
@@ -218,7 +222,7 @@ def test_what_is_stopped_half_way_leaves_no_result(tmp_path):
     assert all(draft.is_file() for draft in drafts.values())
     for number, process in runs.items():
         process.send_signal(number)
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=60)
         assert "Traceback" not in errors
         if number == signal.SIGINT:
             assert "Interrupted: results that are written so far are whole." in errors
