@@ -15,7 +15,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 @pytest.fixture(autouse=True)
 def audible() -> None:
-    """A bundle's logging.conf, which some tests load, keeps our messages from the handlers of the tests."""
+    """A bundle's logging.conf or a tool, which some tests run, keeps our messages from the tests' handlers."""
+    logging.disable(logging.NOTSET)
     logger = logging.getLogger("meddiff")
     logger.propagate, logger.disabled = True, False
     logger.setLevel(logging.NOTSET)
