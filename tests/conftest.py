@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 @pytest.fixture(autouse=True)
 def audible() -> None:
-    """A bundle's logging.conf or a tool, which some tests run, keeps our messages from the tests' handlers."""
+    """A bundle's logging.conf or a tool that a test runs keeps our messages from the tests' handlers."""
     logging.disable(logging.NOTSET)
     logger = logging.getLogger("meddiff")
     logger.propagate, logger.disabled = True, False
