@@ -14,14 +14,12 @@ from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file, write_json
-from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.options import check_flag
+from meddiff_core.transforms.provenance import DESCRIPTION_LENGTH, Provenance
 from meddiff_core.transforms.save_dicom import save_series
 from meddiff_core.transforms.scans import result_name
 
 logger = logging.getLogger("meddiff")
-
-# NIfTI-1 holds 79 characters and a zero.
-_DESCRIPTION_LENGTH = 79
 
 FORMATS = ("nifti", "dicom")
 _HU_TYPE = "int16"
@@ -66,14 +64,11 @@ class SaveCTd(MapTransform):
         super().__init__(keys)
         if output_format not in FORMATS:
             raise InputError(f"output_format is {output_format!r}: use one of {', '.join(FORMATS)}.")
-        # the command line hands `true` on as a string
-        if str(keep_identifiers).lower() not in ("true", "false"):
-            raise InputError(f"keep_identifiers is {keep_identifiers!r}: use true or false.")
         self.output_dir = Path(output_dir).expanduser()
         self.postfix = postfix
         self.dtype = dtype
         self.output_format = output_format
-        self.keep_identifiers = str(keep_identifiers).lower() == "true"
+        self.keep_identifiers = check_flag("keep_identifiers", keep_identifiers)
         self.provenance = provenance
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
@@ -132,7 +127,7 @@ def _nifti(volume: MetaTensor, dtype: np.dtype, description: str) -> nib.Nifti1I
     affine = volume.affine.cpu().numpy()
     image = nib.Nifti1Image(_as_type(volume, dtype, description), affine)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = description[:_DESCRIPTION_LENGTH].encode()
+    image.header["descrip"] = description[:DESCRIPTION_LENGTH].encode()
     codes = [int(volume.meta.get(key, 0)) for key in ("qform_code", "sform_code")]
     # Without a code readers disagree on where the volume lies; 1 is scanner coordinates.
     qform, sform = codes if any(codes) else (1, 1)

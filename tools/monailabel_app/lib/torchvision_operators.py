@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+from torch import library
 
 
 def declare_operators() -> None:
@@ -19,4 +19,4 @@ def declare_operators() -> None:
             raise
         for name in ("nms", "qnms"):
             schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            torch.library.define(f"torchvision::{name}", schema)
+            library.define(f"torchvision::{name}", schema)
