@@ -27,19 +27,18 @@ def has_totalsegmentator() -> bool:
     return shutil.which(TOTALSEGMENTATOR) is not None
 
 
-def read_labels(masks: Masks, label_map: Mapping[str, str] | None, hu: MetaTensor) -> np.ndarray | None:
+def read_labels(masks: Masks, hu: MetaTensor) -> np.ndarray | None:
     """Vocabulary ids `(X, Y, Z)` from a label map or from one mask per structure; `None` without any.
 
     Args:
-        masks: the files.
-        label_map: see `Layout.label_map`; what it does not name becomes 0.
+        masks: the files; what their `label_map` does not name becomes 0.
         hu: the CT, from `read_ct`.
     """
     if not masks.files:
         return None
     if not masks.separate:
-        return _named_values(read_mask(masks.files[0], hu), label_map, masks.files[0].name)
-    ids = {path: _structure_id(scan_stem(path), label_map) for path in masks.files}
+        return _named_values(read_mask(masks.files[0], hu), masks.label_map, masks.files[0].name)
+    ids = {path: _structure_id(scan_stem(path), masks.label_map) for path in masks.files}
     labels = np.zeros(hu.shape[1:], dtype=np.uint8)
     for path, structure in ids.items():
         if structure:

@@ -10,6 +10,7 @@ from pathlib import Path
 from datasets import get_dataset
 
 from meddiff_core.errors import InputError
+from preparation.label_map import read_label_map
 from preparation.layout import Layout
 
 
@@ -25,6 +26,7 @@ def parse_options(argv: list[str] | None, description: str) -> argparse.Namespac
     add("--list_datasets", action="store_true", help="print the data sets that are known by name")
     add("--label_dir", type=Path, help="TotalSegmentator maps (or its folders of masks) named like the CTs")
     add("--label_suffix", help="TotalSegmentator maps beside the CTs: their names end so, e.g. _seg")
+    add("--label_map", type=Path, help="JSON file that names the values of label maps of your own, by suffix")
     add("--lesion_suffix", type=_words, default=(), help="lesion masks beside the CTs, e.g. _tumour,_nodule")
     add("--ignore", type=_words, default=(), help="names that are no CT, e.g. '*_aorta,*_vessels'")
     add("--region", help="auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'")
@@ -81,9 +83,12 @@ def chosen_layout(args: argparse.Namespace) -> Layout:
         print(f"{dataset.title}, licence: {dataset.licence}. {dataset.note}".strip())
     if args.label_dir:
         folder = escape(str(args.label_dir.resolve()))
-        layout = replace(layout, labels=(f"{folder}/{{name}}", f"{folder}/{{name}}/*"), label_map=None)
+        layout = replace(layout, labels=dict.fromkeys((f"{folder}/{{name}}", f"{folder}/{{name}}/*")))
     elif args.label_suffix:
-        layout = replace(layout, labels=(f"{{name}}{args.label_suffix}",), label_map=None)
+        layout = replace(layout, labels={f"{{name}}{args.label_suffix}": None})
+    elif args.label_map:
+        names = read_label_map(args.label_map)
+        layout = replace(layout, labels={f"{{name}}{suffix}": values for suffix, values in names.items()})
     if args.lesion_suffix:
         lesions = tuple(f"{{name}}{suffix}" for suffix in args.lesion_suffix)
         layout = replace(layout, lesions=lesions, lesion_values=())
