@@ -1,1 +1,1 @@
-"""What tools/prepare_data.py stands on: find the volumes, bring them to one form, split them by patient."""
+"""From a folder of CTs to region volumes, anatomy maps and a data list split by patient."""

@@ -1,8 +1,8 @@
 """Prepare a folder of CTs for training: region volumes, anatomy maps and a data list split by patient.
 
 examples:
-  python tools/prepare_data.py --input_dir CTS --output_dir prepared
-  python tools/prepare_data.py --input_dir AMOS22 --output_dir prepared --dataset amos22
+  python -m meddiff_core.preparation --input_dir CTS --output_dir prepared
+  python -m meddiff_core.preparation --input_dir AMOS22 --output_dir prepared --dataset amos22
 
 An item that an earlier run completed from the same files with the same options is not made again.
 """
@@ -19,16 +19,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from datasets import dataset_table
-from preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
-from preparation.item import Settings, finished_items, prepare
-from preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
-from preparation.sources import Rules, Source, find_sources, parse_regions
-from preparation.split import split_patients
 from tqdm import tqdm
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
+from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
+from meddiff_core.preparation.datasets import dataset_table
+from meddiff_core.preparation.item import Settings, finished_items, prepare
+from meddiff_core.preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
+from meddiff_core.preparation.sources import Rules, Source, find_sources, parse_regions
+from meddiff_core.preparation.split import split_patients
 from meddiff_core.user_errors import user_sentence
 
 SECTIONS = ("training", "validation", "test")
