@@ -1,15 +1,14 @@
 """The registry of data sets, and that each entry finds the files of its published layout."""
 
-import datasets
 import numpy as np
-import prepare_data
 import pytest
-from preparation.layout import Layout
-from preparation.sources import Rules, find_sources
-from preparation.split import split_patients
 
 from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.conditions.vocabulary import label_id
+from meddiff_core.preparation import datasets, prepare
+from meddiff_core.preparation.layout import Layout
+from meddiff_core.preparation.sources import Rules, find_sources
+from meddiff_core.preparation.split import split_patients
 
 REGISTRY = datasets.load_datasets()
 
@@ -65,8 +64,8 @@ def test_entries_use_known_names(dataset):
     assert dataset.licence and dataset.site.startswith("http")
     assert set(dataset.verified) <= {"layout", "labels", "licence"}
     assert bool(dataset.verified) == bool(dataset.source)
-    for label in (dataset.layout.label_map or {}).values():
-        assert label_id(label)
+    for label_map in dataset.layout.labels.values():
+        assert all(label_id(label) for label in (label_map or {}).values())
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,12 +107,12 @@ def test_odd_names_are_taken_literally(tmp_path):
     touch(tmp_path, "a[1] {x}*")
     touch(tmp_path, "a[1] {x}*_seg")
     touch(tmp_path, "._a")
-    (source,) = find_sources(tmp_path, Layout(labels=("{name}_seg",)), Rules())
+    (source,) = find_sources(tmp_path, Layout(labels={"{name}_seg": None}), Rules())
     assert source.name == "a_1_x_" and len(source.labels.files) == 1
 
 
 def test_list_datasets(capsys):
-    assert prepare_data.main(["--list_datasets"]) == 0
+    assert prepare.main(["--list_datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21 and lines[0].split()[:3] == ["name", "table", "region"]
 
@@ -123,4 +122,4 @@ def test_list_datasets(capsys):
 )
 def test_split_sizes(count, sizes):
     sections = list(split_patients(map(str, range(count))).values())
-    assert tuple(sections.count(name) for name in prepare_data.SECTIONS) == sizes
+    assert tuple(sections.count(name) for name in prepare.SECTIONS) == sizes
