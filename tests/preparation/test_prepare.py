@@ -90,7 +90,8 @@ def test_default_spacing_is_1_mm_and_labels_follow(tmp_path, cts, run, body, sav
     save_nifti(cts / "a_tumour.nii.gz", lesion[::-1], AFFINE @ np.diag([-1, 1, 1, 1]) + flip_shift(24))
     code, datalist = run("--lesion_suffix", "_nodule,_tumour")
     (item,) = items(datalist)
-    assert code == 0 and set(item) == {"image", "anatomy", "lesion", "region", "patient"}
+    assert code == 0 and set(item) == {"image", "anatomy", "lesion", "region", "patient", "spacing"}
+    assert item["spacing"] == [1.0, 1.0, 1.0]
     image, mask = load(tmp_path, item["image"]), load(tmp_path, item["lesion"])
     np.testing.assert_allclose(image.header.get_zooms(), 1.0, rtol=1e-5)
     assert image.shape == mask.shape
