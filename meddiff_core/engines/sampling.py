@@ -20,11 +20,11 @@ def region_balanced_weights(
 ) -> list[float]:
     """Weights for a `WeightedRandomSampler` that lift the rare regions and limit what shows anatomy only.
 
-    A volume shows anatomy only if it is coarse, see `is_coarse`, or has a `min_timestep`, as a phantom. All of
-    these together get `anatomy_share` of the draws, however many they are: a hundred coarse CTs of the head
+    A volume shows anatomy only if it is coarse, see `is_coarse`, or has a `min_timestep`, as a phantom. All
+    of these together get `anatomy_share` of the draws, however many they are: a hundred coarse CTs of the head
     would leave little to the few scans that show texture. Among these, and among the others, a region's share
-    is its number of volumes to the power `power`: 1 draws every volume alike, 0 every region alike. The square
-    root in between keeps a region with one patient from being learned by heart.
+    is its number of volumes to the power `power`: 1 draws every volume alike, 0 every region alike. The
+    square root in between keeps a region with one patient from being learned by heart.
 
     Args:
         items: entries of a data list, each with its `region` and its `spacing` in mm.
