@@ -21,7 +21,7 @@ def region_balanced_weights(
     """Weights for a `WeightedRandomSampler` that lift the rare regions and limit what shows anatomy only.
 
     A volume shows anatomy only if it is coarse, see `is_coarse`, or has a `min_timestep`, as a phantom. All
-    of these together get `anatomy_share` of the draws, however many they are: a hundred coarse CTs of the head
+    of these together get `anatomy_share` of the draws, however many they are: a hundred coarse CTs of heads
     would leave little to the few scans that show texture. Among these, and among the others, a region's share
     is its number of volumes to the power `power`: 1 draws every volume alike, 0 every region alike. The
     square root in between keeps a region with one patient from being learned by heart.

@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.conditions.vocabulary import BODY, LABELS, label_id
+from meddiff_core.conditions.vocabulary import BODY, LABELS, NUM_LABELS, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.layout import Masks
 from meddiff_core.preparation.volume import read_mask, write_volume
@@ -85,17 +85,18 @@ def _run_totalsegmentator(hu: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def _named_values(values: np.ndarray, label_map: Mapping[str, str] | None, name: str) -> np.ndarray:
-    values = np.rint(values).astype(np.int32)
-    if values.min() < 0 or (label_map is None and values.max() >= BODY):
-        raise InputError(
-            f"{name} holds values from {values.min()} to {values.max()}:"
-            f" give TotalSegmentator v2 labels, which are 0 to {BODY - 1}."
-        )
-    names = {str(value): label for value, label in LABELS.items()} if label_map is None else label_map
-    table = np.zeros(max(values.max(), *map(int, names)) + 1, dtype=np.uint8)
-    for value, label in names.items():
-        table[int(value)] = label_id(label)
-    return table[values]
+    values = np.rint(values)
+    if label_map is None:
+        if values.min() < 0 or values.max() >= NUM_LABELS:
+            raise InputError(
+                f"{name} holds values from {values.min():g} to {values.max():g}: give TotalSegmentator v2"
+                " labels, or name its values with --label_map."
+            )
+        return values.astype(np.uint8)
+    labels = np.zeros(values.shape, dtype=np.uint8)
+    for value, label in label_map.items():
+        labels[values == int(value)] = label_id(label)
+    return labels
 
 
 def _structure_id(name: str, label_map: Mapping[str, str] | None) -> int:

@@ -24,9 +24,7 @@ def read_label_map(path: Path) -> dict[str, dict[str, str] | None]:
     try:
         by_suffix = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is no readable JSON file with the names of label values: {error}."
-        ) from error
+        raise InputError(f"{path} with the names of label values cannot be read as JSON: {error}.") from error
     if not isinstance(by_suffix, dict) or not by_suffix:
         raise InputError(f'{path} names no label maps: give {{"_seg": {{"1": "liver"}}}}, for example.')
     return {suffix: _checked(names, suffix, path) for suffix, names in by_suffix.items()}
@@ -36,11 +34,10 @@ def _checked(names: object, suffix: str, path: Path) -> dict[str, str] | None:
     if names == OWN_NAMES:
         return None
     if not isinstance(names, dict) or not names:
-        raise InputError(
-            f'{path} does not name the values of {suffix!r}: give {{"1": "liver"}}, or "{OWN_NAMES}".'
-        )
+        hint = f'give {{"1": "liver"}}, for example, or "{OWN_NAMES}"'
+        raise InputError(f"{path} does not name the values of {suffix!r}: {hint}.")
     for value, name in names.items():
-        if not value.isdecimal() or not 0 < int(value) < 65536:
+        if not value.isdecimal() or int(value) == 0:
             raise InputError(f"{path} names the value {value!r} of {suffix!r}: give a whole number above 0.")
         try:
             label_id(str(name))
