@@ -27,9 +27,8 @@ from preparation.sources import Rules, Source, find_sources, parse_regions
 from preparation.split import split_patients
 from tqdm import tqdm
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.files import whole_file
-from meddiff_core.user_errors import user_sentence
 
 SECTIONS = ("training", "validation", "test")
 

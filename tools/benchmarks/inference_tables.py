@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from meddiff_core.reports.markdown import number, table
+from meddiff_core.evaluation.markdown import number, table
 
 _INTRODUCTION = """\
 # What the speed of inference is made of
