@@ -49,9 +49,9 @@ def head():
 @pytest.mark.parametrize("sigma", [0, 135])
 def test_hu_statistics(make, region, sigma):
     hu = make() + np.random.default_rng(0).normal(0, sigma, AIR.shape)
-    found, reason = detect_region(np.clip(hu, -1024, None), AFFINE)
-    assert found == region
-    assert reason.endswith(".")
+    found = detect_region(np.clip(hu, -1024, None), AFFINE)
+    assert found.region == region
+    assert found.reason.endswith(".")
 
 
 def test_orientation_does_not_matter():
@@ -73,7 +73,7 @@ def test_air_is_unknown():
     ],
 )
 def test_header_comes_first(header):
-    region, reason = detect_region(chest(), AFFINE, header=header)
+    region, reason, _ = detect_region(chest(), AFFINE, header=header)
     assert region == "head_neck"
     assert "BodyPartExamined" in reason
 
@@ -90,11 +90,36 @@ def test_undecided_header_is_passed_over(header):
     assert detect_region(chest(), AFFINE, header=header)[0] == "chest"
 
 
+def test_a_header_that_contradicts_what_is_surely_seen():
+    tall = np.concatenate([head()] * 3, axis=2)
+    found = detect_region(tall, AFFINE, header={"BodyPartExamined": "ABDOMEN"})
+    assert found.region == "head_neck" and not found.sure
+    assert "skull" in found.reason and "ABDOMEN" in found.reason
+    assert detect_region(tall, AFFINE).sure
+
+
+def test_a_map_that_contradicts_what_is_surely_seen():
+    tall = np.concatenate([head()] * 3, axis=2)
+    found = detect_region(tall, AFFINE, anatomy=np.where(tall > 0, label_id("liver"), 0))
+    assert found.region == "abdomen" and not found.sure
+    assert "But the HU look like head_neck" in found.reason
+
+
+def test_lung_bases_above_the_liver_are_abdomen():
+    """A scan that begins in the lungs, which run out; the same lungs all the way down are a chest."""
+    x, y, z = np.ogrid[:40, :40, :10]
+    lungs = (abs(x - 20) > 3) & ((x - 20) ** 2 + (y - 20) ** 2 < 15**2)
+    through = np.where(lungs, -850, trunk())
+    ending = np.where(lungs & (abs(x - 20) > 16 - 1.3 * z), -850, trunk())
+    assert detect_region(through, AFFINE).region == "chest"
+    assert detect_region(ending, AFFINE).region == "abdomen"
+
+
 def test_labels_come_before_hu():
     anatomy = np.full(AIR.shape, label_id("body"), np.uint8)
     anatomy[20, :, :6] = label_id("liver")
     anatomy[20, :, 6:] = label_id("heart")
-    region, reason = detect_region(chest(), AFFINE, anatomy=anatomy)
+    region, reason, _ = detect_region(chest(), AFFINE, anatomy=anatomy)
     assert region == "abdomen"
     assert "anatomy" in reason
 
@@ -163,5 +188,6 @@ def test_real_scans_with_noise():
     generator = np.random.default_rng(0)
     for name, hu, affine in scans("."):
         if "openkbp" not in name:
-            found = detect_region(hu + generator.normal(0, 135, hu.shape).astype(np.float32), affine)
+            noise = 135 * generator.standard_normal(hu.shape, dtype=np.float32)
+            found = detect_region(hu + noise, affine)
             assert not wrong(name, "whole", found), (name, found)

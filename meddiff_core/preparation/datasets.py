@@ -12,9 +12,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from preparation.layout import Layout
-
 from meddiff_core.errors import InputError
+from meddiff_core.preparation.layout import Layout
 
 _LAYOUT_KEYS = ("ignore", "labels", "label_map", "lesions", "lesion_values", "patient", "region", "images")
 

@@ -1,4 +1,4 @@
-"""tools/prepare_data.py from files on disk to the data list."""
+"""Data preparation, from files on disk to the data list."""
 
 import json
 import os
@@ -8,14 +8,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import prepare_data
 import pytest
 
 from meddiff_core.conditions.vocabulary import BODY, label_id
 from meddiff_core.phantoms.phantom import make_phantom
+from meddiff_core.preparation import prepare
 
 AFFINE = np.array([[-2.0, 0, 0, 40], [0, -2, 0, 30], [0, 0, 3, -100], [0, 0, 0, 1]])
-SCRIPT = Path(prepare_data.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def run(tmp_path, cts):
 
     def run(*options: str) -> tuple[int, dict | None]:
         output = tmp_path / "prepared"
-        code = prepare_data.main(
+        code = prepare.main(
             ["--input_dir", str(cts), "--output_dir", str(output), "--workers", "0", *map(str, options)]
         )
         datalist = output / "datalist.json"
@@ -50,7 +49,7 @@ def run(tmp_path, cts):
 
 
 def items(datalist: dict) -> list[dict]:
-    return [item for section in prepare_data.SECTIONS for item in datalist[section]]
+    return [item for section in prepare.SECTIONS for item in datalist[section]]
 
 
 def load(tmp_path: Path, file: str) -> nib.Nifti1Image:
@@ -219,7 +218,7 @@ def test_split_is_by_patient_and_by_seed(cts, run, body, save_nifti):
             save_nifti(cts / f"p{number}_{visit}.nii.gz", body, AFFINE)
     options = ("--spacing", "native", "--region", "abdomen", "--patient_pattern", r"(p\d)")
     _, datalist = run(*options, "--val_fraction", "0.2", "--test_fraction", "0.2")
-    patients = {name: {item["patient"] for item in datalist[name]} for name in prepare_data.SECTIONS}
+    patients = {name: {item["patient"] for item in datalist[name]} for name in prepare.SECTIONS}
     assert {name: len(found) for name, found in patients.items()} == {
         "training": 6,
         "validation": 2,
@@ -298,7 +297,9 @@ def test_command_line_with_a_worker_process(tmp_path, cts, body, save_nifti):
     save_nifti(cts / "good.nii.gz", body, AFFINE)
     (cts / "broken.nii.gz").write_bytes(b"no volume")
     options = ["--input_dir", cts, "--output_dir", tmp_path / "prepared", "--workers", "1"]
-    done = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "meddiff_core.preparation", *options], capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "Skipped broken: " in done.stderr and "Traceback" not in done.stderr
     assert "lists 1 for training" in done.stdout

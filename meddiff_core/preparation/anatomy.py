@@ -15,9 +15,9 @@ from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.vocabulary import BODY, LABELS, label_id
 from meddiff_core.errors import InputError
+from meddiff_core.preparation.layout import Masks
+from meddiff_core.preparation.volume import read_mask, write_volume
 from meddiff_core.transforms.scans import scan_stem
-from preparation.layout import Masks
-from preparation.volume import read_mask, write_volume
 
 TOTALSEGMENTATOR = "TotalSegmentator"
 

@@ -15,8 +15,8 @@ from pydicom.misc import is_dicom
 
 from meddiff_core.conditions.regions import check_region
 from meddiff_core.errors import InputError
+from meddiff_core.preparation.layout import Layout, Masks, Match
 from meddiff_core.transforms.scans import scan_stem, volume_suffix
-from preparation.layout import Layout, Masks, Match
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
 """The registry of data sets, and that each entry finds the files of its published layout."""
 
-import datasets
 import numpy as np
-import prepare_data
 import pytest
-from preparation.layout import Layout
-from preparation.sources import Rules, find_sources
-from preparation.split import split_patients
 
 from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.conditions.vocabulary import label_id
+from meddiff_core.preparation import datasets, prepare
+from meddiff_core.preparation.layout import Layout
+from meddiff_core.preparation.sources import Rules, find_sources
+from meddiff_core.preparation.split import split_patients
 
 REGISTRY = datasets.load_datasets()
 
@@ -113,7 +112,7 @@ def test_odd_names_are_taken_literally(tmp_path):
 
 
 def test_list_datasets(capsys):
-    assert prepare_data.main(["--list_datasets"]) == 0
+    assert prepare.main(["--list_datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21 and lines[0].split()[:3] == ["name", "table", "region"]
 
@@ -123,4 +122,4 @@ def test_list_datasets(capsys):
 )
 def test_split_sizes(count, sizes):
     sections = list(split_patients(map(str, range(count))).values())
-    assert tuple(sections.count(name) for name in prepare_data.SECTIONS) == sizes
+    assert tuple(sections.count(name) for name in prepare.SECTIONS) == sizes

@@ -1,4 +1,4 @@
-"""The options of tools/prepare_data.py: what they are, that they make sense, what they mean."""
+"""The options of data preparation: what they are, that they make sense, what they mean."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from datasets import get_dataset
-
 from meddiff_core.errors import InputError
-from preparation.layout import Layout
+from meddiff_core.preparation.datasets import get_dataset
+from meddiff_core.preparation.layout import Layout
 
 
 def parse_options(argv: list[str] | None, description: str) -> argparse.Namespace:

@@ -14,9 +14,9 @@ from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.split import split_regions
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
-from preparation.anatomy import fill_anatomy, read_labels
-from preparation.sources import Source
-from preparation.volume import read_ct, read_mask, resample, write_volume
+from meddiff_core.preparation.anatomy import fill_anatomy, read_labels
+from meddiff_core.preparation.sources import Source
+from meddiff_core.preparation.volume import read_ct, read_mask, resample, write_volume
 
 # A shorter stretch of a region is the border of its neighbour, as the lung bases on an abdominal CT.
 _MIN_REGION_MM = 100.0
