@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fire
-import numpy as np
+from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_window
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.errors import show_sentences
 from meddiff_core.metrics.image_quality import psnr, ssim
+from meddiff_core.transforms.grids import on_grid_of
 from meddiff_core.transforms.load import LoadCTd
 
 
@@ -19,21 +20,20 @@ def main(reference: str, images: str | Sequence[str], region: str = "chest") -> 
 
     Args:
         reference: the clean CT.
-        images: one or several CTs on its grid, separated by commas.
+        images: one or several CTs on its grid, stored in any order of axes, separated by commas.
         region: whose window counts: head_neck, chest or abdomen.
     """
     window = region_window(region)
-    clean = _load(reference)
+    scan = _load(reference)
+    clean = scan[0].numpy()
     print(f"{'':40s}  PSNR dB   SSIM   (window {window.lower:.0f} to {window.upper:.0f} HU)")
     for name in images.split(",") if isinstance(images, str) else images:
-        volume = _load(name)
-        if volume.shape != clean.shape:
-            raise InputError(f"{name} has {volume.shape} voxels, the reference {clean.shape}: use one grid.")
+        volume = on_grid_of(scan, _load(name), name, "the reference")[0].numpy()
         print(f"{Path(name).name:40s}  {psnr(volume, clean, window):7.2f}  {ssim(volume, clean, window):.3f}")
 
 
-def _load(path: str) -> np.ndarray:
-    return LoadCTd("image")({"image": path})["image"][0].numpy()
+def _load(path: str) -> MetaTensor:
+    return LoadCTd("image")({"image": path})["image"]
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def _is_offset(tissue: np.ndarray, dense: np.ndarray) -> bool:
     if (tissue < _AIR_HU).mean() > 0.01 or dense.size <= 0.02 * tissue.size:
         return False
     low, high = _OFFSET_TISSUE
-    return bool(((dense > low) & (dense < high)).mean() > 0.8)
+    narrow = ((dense > low) & (dense < high)).mean()
+    # Bone is wider (up to 0.73 in crops of skull and femur), and with its marrow under a third of any crop.
+    return bool(narrow > 0.75 or (narrow > 0.55 and dense.size > 0.4 * tissue.size))
 
 
 def _dark_background(volume: np.ndarray, values: np.ndarray) -> bool:

@@ -11,6 +11,10 @@ from meddiff_core.errors import InputError
 from meddiff_core.preparation.datasets import get_dataset
 from meddiff_core.preparation.label_map import read_label_map
 from meddiff_core.preparation.layout import Layout
+from meddiff_core.transforms.label_values import MaskValue, check_mask_value
+
+# A label map, or a mask per structure, which TotalSegmentator's data set keeps one folder deeper.
+_LABEL_ENDS = ("", "/*", "/segmentations/*")
 
 
 def parse_options(argv: list[str] | None, description: str) -> argparse.Namespace:
@@ -27,6 +31,7 @@ def parse_options(argv: list[str] | None, description: str) -> argparse.Namespac
     add("--label_suffix", help="TotalSegmentator maps beside the CTs: their names end so, e.g. _seg")
     add("--label_map", type=Path, help="JSON file: what the values in other label maps beside the CTs mean")
     add("--lesion_suffix", type=_words, default=(), help="lesion masks beside the CTs, e.g. _tumour,_nodule")
+    add("--lesion_value", type=_mask_value, help="lesion's value where masks have several: 2, or 2,3, or all")
     add("--ignore", type=_words, default=(), help="names that are no CT, e.g. '*_aorta,*_vessels'")
     add("--region", help="auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'")
     add("--patient_pattern", help="regular expression: its group 1, found in a name, is the patient")
@@ -43,6 +48,11 @@ def parse_options(argv: list[str] | None, description: str) -> argparse.Namespac
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(","))
+
+
+def _mask_value(text: str) -> MaskValue:
+    numbers = _words(text.strip("[]"))
+    return tuple(map(int, numbers)) if all(n.lstrip("-").isdecimal() for n in numbers) else text
 
 
 def chosen_spacing(text: str) -> float | None:
@@ -71,6 +81,7 @@ def check_options(args: argparse.Namespace) -> None:
         raise InputError("--val_fraction and --test_fraction leave nothing to train on: give less than 1.")
     if args.label_map and (args.label_dir or args.label_suffix):
         raise InputError("--label_map names suffixes itself: leave --label_dir and --label_suffix out.")
+    check_mask_value("--lesion_value", args.lesion_value)
     if args.workers < 0:
         raise InputError(f"--workers {args.workers} is no number of processes: give 0 or more.")
 
@@ -84,7 +95,7 @@ def chosen_layout(args: argparse.Namespace) -> Layout:
         print(f"{dataset.title}, licence: {dataset.licence}. {dataset.note}".strip())
     if args.label_dir:
         folder = escape(str(args.label_dir.resolve()))
-        layout = replace(layout, labels=dict.fromkeys((f"{folder}/{{name}}", f"{folder}/{{name}}/*")))
+        layout = replace(layout, labels=dict.fromkeys(f"{folder}/{{name}}{end}" for end in _LABEL_ENDS))
     elif args.label_suffix:
         layout = replace(layout, labels={f"{{name}}{args.label_suffix}": None})
     elif args.label_map:
@@ -92,5 +103,7 @@ def chosen_layout(args: argparse.Namespace) -> Layout:
         layout = replace(layout, labels={f"{{name}}{suffix}": values for suffix, values in names.items()})
     if args.lesion_suffix:
         lesions = tuple(f"{{name}}{suffix}" for suffix in args.lesion_suffix)
-        layout = replace(layout, lesions=lesions, lesion_values=())
+        layout = replace(layout, lesions=lesions, lesion_value=None)
+    if args.lesion_value is not None:
+        layout = replace(layout, lesion_value=args.lesion_value)
     return replace(layout, ignore=layout.ignore + args.ignore)

@@ -35,7 +35,8 @@ def anatomy_items(
     """Items for `LoadAnatomyd`: every map as often as volumes are to be made from it.
 
     Args:
-        anatomy: a label map, a folder of the masks of its organs, a folder or a list of those; None takes the map of a phantom.
+        anatomy: a label map, or a folder with a mask per organ; a folder or a list of those; None takes the
+            map of a phantom.
         region: of that phantom; `auto` and `unknown` give an abdomen.
         samples: volumes per map.
 

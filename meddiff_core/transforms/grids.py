@@ -43,7 +43,7 @@ def on_grid_of(reference: MetaTensor, volume: MetaTensor, name: str, other: str 
 
 
 def _shift(affine: np.ndarray, theirs: np.ndarray, shape: tuple[int, ...]) -> tuple[float, float]:
-    """The largest distance of two grids at a corner, in voxels and in mm: shows rotations and shifts alike."""
+    """The largest distance of two grids at a corner, in voxels and in mm: rotations show there, too."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
     away = apply_affine(affine, corners) - apply_affine(theirs, corners)
     voxels = away @ np.linalg.inv(theirs[:3, :3]).T

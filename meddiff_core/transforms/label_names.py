@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.vocabulary import BODY, find_label
 from meddiff_core.errors import InputError
-from meddiff_core.transforms.label_values import rounded_values
+from meddiff_core.transforms.label_values import whole_values
 from meddiff_core.transforms.scans import volume_suffix
 
 logger = logging.getLogger("meddiff")
@@ -58,11 +58,13 @@ def _segments(path: Path) -> dict[int, str]:
     fields = header.GetMetaDataDictionary()
     found = {key: str(fields[key]) for key in fields.GetKeys() if key.startswith("Segment")}
     numbers = [key.removesuffix("_LabelValue") for key in found if key.endswith("_LabelValue")]
-    names = [_segment_name(found.get(f"{number}_Name", ""), found.get(f"{number}_ID", "")) for number in numbers]
+    names = [
+        _segment_name(found.get(f"{number}_Name", ""), found.get(f"{number}_ID", "")) for number in numbers
+    ]
     if header.GetNumberOfComponents() > 1 and names:
         raise InputError(
-            f"{path} holds segments that overlap, in several layers ({', '.join(names)}): in 3D Slicer, export "
-            "the one that is meant as a label map (Segmentations, Export to files), NIfTI or NRRD."
+            f"{path} holds several segments, in layers as they overlap ({', '.join(names)}): in 3D Slicer, "
+            "export the one that is meant as a label map (Segmentations, Export to files), NIfTI or NRRD."
         )
     return {int(found[f"{number}_LabelValue"]): name for number, name in zip(numbers, names, strict=True)}
 
@@ -84,7 +86,7 @@ def ids_by_names(labels: MetaTensor, names: Mapping[int, str], name: str) -> Met
     Raises:
         InputError: the vocabulary has none of the names, or a value has no name among others that have one.
     """
-    values, found = rounded_values(labels, name)
+    values, found = whole_values(labels, name)
     present = [int(value) for value in found if value != 0]
     ids = {value: find_label(names[value]) for value in present if value in names}
     if not ids or all(value == label for value, label in ids.items()):

@@ -36,7 +36,11 @@ def check_mask_value(option: str, value: MaskValue) -> None:
 
 
 def mask_of(
-    volume: MetaTensor, name: str, option: str, value: MaskValue = None, names: Mapping[int, str] | None = None
+    volume: MetaTensor,
+    name: str,
+    option: str,
+    value: MaskValue = None,
+    names: Mapping[int, str] | None = None,
 ) -> MetaTensor:
     """The mask that a volume holds: 1 within, 0 outside.
 
@@ -60,8 +64,8 @@ def mask_of(
     if value in (None, ALL):
         if value is None and present.size > 1:
             raise InputError(
-                f"{name} holds several values, {_volumes(volume, values, present, names or {})}: name the one "
-                f"that counts by {option}, or all of them by {option} {ALL}; a map of organs is given by anatomy."
+                f"{name} holds several values, {_volumes(volume, values, present, names or {})}: name what "
+                f"counts by {option}, such as {present[-1]:g} or {ALL}; a map of organs is given by anatomy."
             )
         return _like(volume, values != 0)
     wanted = [value] if isinstance(value, int) else list(value)
@@ -73,24 +77,35 @@ def mask_of(
 
 
 def check_labels(volume: MetaTensor, name: str) -> MetaTensor:
-    """A label map `(1, X, Y, Z)`, its values rounded; `InputError`, which `name` begins, for what is no id."""
-    values, found = rounded_values(volume, name)
-    wrong = found[(found < 0) | (found >= NUM_LABELS) | (found != found.round())]
+    """A label map `(1, X, Y, Z)`, its values rounded; `InputError`, begun by `name`, for what is no id."""
+    values, found = whole_values(volume, name)
+    wrong = found[(found < 0) | (found >= NUM_LABELS)]
     if wrong.size:
-        fractions = wrong[wrong != wrong.round()]
-        cause = " (resampled? labels need nearest neighbour)" if fractions.size else ""
-        shown = fractions[0] if fractions.size else wrong[0]
         raise InputError(
-            f"{name} holds the value {_number(shown)}{cause}: use whole numbers from 0 to {NUM_LABELS - 1}."
+            f"{name} holds the value {_number(wrong[0])}: use whole numbers from 0 to {NUM_LABELS - 1}."
         )
     return _like(volume, values)
+
+
+def whole_values(volume: MetaTensor, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values of a label map `(X, Y, Z)`, and which there are; `InputError` where one is a fraction or NaN."""
+    values, found = rounded_values(volume, name)
+    fractions = found[found != found.round()]
+    if fractions.size:
+        raise InputError(
+            f"{name} holds the value {_number(fractions[0])}: use whole numbers from 0 to {NUM_LABELS - 1}; "
+            "where it was resampled, do that by nearest neighbour."
+        )
+    return values, found
 
 
 def rounded_values(volume: MetaTensor, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Values `(X, Y, Z)`, whole where they nearly are, and which there are; `InputError` for NaN."""
     values = np.asarray(volume)[0]
     if not np.isfinite(values).all():
-        raise InputError(f"{name} holds NaN or infinite values: use whole numbers from 0 to {NUM_LABELS - 1}.")
+        raise InputError(
+            f"{name} holds NaN or infinite values: use whole numbers from 0 to {NUM_LABELS - 1}."
+        )
     whole = np.rint(values)
     values = np.where(np.abs(values - whole) < _ROUNDING, whole, values)
     return values, np.unique(values) + 0.0  # not -0
@@ -99,25 +114,27 @@ def rounded_values(volume: MetaTensor, name: str) -> tuple[np.ndarray, np.ndarra
 def _cut(values: np.ndarray, found: np.ndarray, name: str) -> np.ndarray:
     if found[0] < -_OVERSHOOT or found[-1] > 1 + _OVERSHOOT:
         raise InputError(
-            f"{name} holds fractions from {_number(found[0])} to {_number(found[-1])} and is neither a mask nor "
-            "probabilities from 0 to 1: if it was resampled, do that by nearest neighbour."
+            f"{name} holds fractions from {_number(found[0])} to {_number(found[-1])}: give a mask, or "
+            "probabilities from 0 to 1; where it was resampled, do that by nearest neighbour."
         )
     logger.info("%s holds values between 0 and 1: it is cut at half.", name)
     return values >= 0.5
 
 
-def _volumes(
-    volume: MetaTensor, values: np.ndarray, present: np.ndarray, names: Mapping[int, str]
-) -> str:
+def _volumes(volume: MetaTensor, values: np.ndarray, present: np.ndarray, names: Mapping[int, str]) -> str:
     """Each value with its volume, the largest of many."""
     ml = float(np.abs(np.linalg.det(np.asarray(volume.affine)[:3, :3]))) / 1000
     _, counts = np.unique(values[values != 0], return_counts=True)
     listed = [
-        f"{value:g}{' ' + names[int(value)] if int(value) in names else ''} ({count * ml:.3g} ml)"
+        f"{value:g}{' ' + names[int(value)] if int(value) in names else ''} ({_ml(count * ml)} ml)"
         for value, count in zip(present[:_LISTED], counts, strict=False)
     ]
     more = f" and {present.size - _LISTED} more" if present.size > _LISTED else ""
     return ", ".join(listed) + more
+
+
+def _ml(volume: float) -> str:
+    return f"{volume:.0f}" if volume >= 10 else f"{volume:.2g}"
 
 
 def _number(value: float) -> str:
@@ -125,4 +142,6 @@ def _number(value: float) -> str:
 
 
 def _like(volume: MetaTensor, array: np.ndarray) -> MetaTensor:
-    return MetaTensor(torch.from_numpy(array.astype(np.float32))[None], affine=volume.affine, meta=volume.meta)
+    return MetaTensor(
+        torch.from_numpy(array.astype(np.float32))[None], affine=volume.affine, meta=volume.meta
+    )

@@ -42,9 +42,8 @@ class LoadCTd(MapTransform):
         for key in self.key_iterator(d):
             path = Path(d[key]).expanduser()
             if path.is_file() and (names := label_names(path)):
-                raise InputError(
-                    f"{path} is a label map ({', '.join(list(names.values())[:3])}), not a CT: give the CT itself."
-                )
+                listed = ", ".join(list(names.values())[:3])
+                raise InputError(f"{path} is a label map ({listed}), not a CT: give the CT itself.")
             d[key] = read_volume(path)
             _check_hu(d[key], path)
         return d

@@ -129,7 +129,7 @@ def _scans_in(folder: Path, maps: bool = False) -> list[Path]:
 
 
 def organ_masks(folder: Path) -> dict[Path, int]:
-    """The masks in a folder that are named like the vocabulary, as TotalSegmentator writes them, and their ids.
+    """The masks in a folder that are named like the vocabulary, as of TotalSegmentator, and their ids.
 
     Empty where most files have other names. A folder `segmentations` in it counts as the folder itself.
     """
