@@ -32,7 +32,7 @@ NOT_RUN = {
     "new=": "the same",
     "cp ": "the same",
     "sed ": "the same",
-    "python tools/benchmark.py inference ": "minutes to hours: tests/tools/test_inference_benchmark.py",
+    "python tools/benchmark.py inference ": "minutes: tests/tools/test_inference_benchmark.py",
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
 """How commands begin that no test runs here, and why."""
