@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.files import whole_file
 from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
 from meddiff_core.preparation.datasets import dataset_table
@@ -29,7 +29,6 @@ from meddiff_core.preparation.item import Settings, finished_items, prepare
 from meddiff_core.preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
 from meddiff_core.preparation.sources import Rules, Source, find_sources, parse_regions
 from meddiff_core.preparation.split import split_patients
-from meddiff_core.user_errors import user_sentence
 
 SECTIONS = ("training", "validation", "test")
 
