@@ -15,7 +15,7 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-from monai.bundle import ConfigComponent, ConfigParser, ConfigWorkflow, ReferenceResolver, run
+from monai.bundle import ConfigComponent, ConfigParser, ReferenceResolver, run
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 from meddiff_core.errors import InputError
@@ -33,23 +33,6 @@ _MONAI_ARGUMENTS = inspect.signature(run).parameters.keys() - {"override"}
 _NO_OPTIONS = {"imports", "handlers", "initialize", "run", "finalize"}
 
 
-def check_given_options() -> None:
-    """Check the options of the workflow that is running; without one, nothing is checked.
-
-    MONAI hands its parser to nothing that a config builds, so the workflow is sought among the callers.
-
-    Raises:
-        InputError: an option that no config file declares and nothing reads, or a value as of `check_values`.
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        workflow = frame.f_locals.get("self")
-        if isinstance(workflow, ConfigWorkflow):
-            check_options(workflow.parser, Path(workflow.config_root_path))
-            return
-        frame = frame.f_back
-
-
 def check_options(parser: ConfigParser, folder: Path) -> None:
     """Compare a config and its overrides, which the parser holds merged, with the files that it was made of.
 
@@ -61,7 +44,7 @@ def check_options(parser: ConfigParser, folder: Path) -> None:
         folder: where the first config file lies.
 
     Raises:
-        InputError: as `check_given_options`.
+        InputError: an option that no config file declares and nothing reads, or a value as of `check_values`.
     """
     folder = folder.resolve()
     merged, others = [], {}

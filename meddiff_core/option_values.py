@@ -8,8 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser, ReferenceResolver
 
-from meddiff_core.errors import InputError
-from meddiff_core.options import check_flag
+from meddiff_core.errors import InputError, check_flag
 
 PATHS = (
     "image",

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from hard_input import plain_affine, save, small_anatomy, small_hu, small_lesion
 
-from meddiff_core.errors import InputError
-from meddiff_core.user_errors import user_sentence
+from meddiff_core.errors import InputError, user_sentence
 
 FOUNDATION, LESION, THIN = "ct_foundation", "ct_lesion_generation", "ct_super_resolution"
 ALL = (FOUNDATION, LESION, THIN)
