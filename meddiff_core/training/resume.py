@@ -50,7 +50,7 @@ class Resume(CheckpointLoader):
             problem = f"holds {done} epochs, and max_epochs is {wanted}: give more"
         else:
             if done == wanted:
-                logger.warning("Nothing is left to do: %s holds all %d epochs of max_epochs.", path, done)
+                logger.warning("Nothing is left to do: %s holds all %s epochs of max_epochs.", path, done)
             else:
                 logger.info("Going on after epoch %d of %d, from %s.", done, wanted, path)
             return
