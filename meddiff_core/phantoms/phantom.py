@@ -60,8 +60,8 @@ def make_phantom(
         spacing: voxel size in mm, which the affine states.
         seed: varies size, place, HU, vessels, bowel, outlines, texture and lesions.
         lesions: how many: nodules in the lungs, dark lesions in abdominal organs, bleeds in the brain.
-        contrast: chest and abdomen in the portal venous phase, else without contrast agent; the head never has
-            any.
+        contrast: chest and abdomen in the portal venous phase, else without contrast agent, as the head
+            always is.
 
     Raises:
         InputError: for a region without a phantom, or a shape or spacing that is no volume.
