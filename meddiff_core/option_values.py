@@ -30,7 +30,7 @@ PATHS = (
 )
 """Options that name a file or folder."""
 
-LISTS = ("image", "anatomy")
+LISTS = ("image", "anatomy", "data_list")
 """Those of them that may be a list."""
 
 
