@@ -10,8 +10,7 @@ from typing import Any
 
 import fire
 
-from meddiff_core.errors import InputError
-from meddiff_core.user_errors import show_sentences
+from meddiff_core.errors import InputError, show_sentences
 
 Command = Callable[..., None]
 

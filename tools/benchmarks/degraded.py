@@ -10,8 +10,9 @@ import numpy as np
 from benchmarks.scans import Scan, central_block, volume_tensor
 from monai.data import MetaTensor
 
-from meddiff_core.diffusion.slab_layout import SlabLayout
-from meddiff_core.transforms.low_dose import item_seed, simulate_low_dose
+from meddiff_core.physics.low_dose import simulate_low_dose
+from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.transforms.low_dose import item_seed
 from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
 from meddiff_core.transforms.thin_slices import layout_between
 

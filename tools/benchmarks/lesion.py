@@ -10,7 +10,7 @@ from benchmarks.lesion_methods import Method
 from benchmarks.scans import Scan
 from benchmarks.table import Row, Table, number
 
-from meddiff_core.engines.report import means
+from meddiff_core.evaluation.report import means
 from meddiff_core.metrics.lesion_segmenter import LesionSegmenter
 from meddiff_core.metrics.lesions import dice, lesion_metrics, outside_difference
 

@@ -17,8 +17,8 @@ from monai.data import list_data_collate
 from monai.transforms import Compose
 from scipy.interpolate import make_interp_spline
 
-from meddiff_core.diffusion.slabs import SlabMeans
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slabs import SlabMeans
 from meddiff_core.transforms.thin_slices import AgreeWithSlicesd, ThinSlicesd
 from meddiff_core.transforms.windowing import RestoreHUd, ScaleHUd
 

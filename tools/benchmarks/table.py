@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from meddiff_core.evaluation import markdown
 from meddiff_core.files import whole_file, write_json
-from meddiff_core.reports import markdown
 
 Row = Mapping[str, Any]
 Case = TypeVar("Case")

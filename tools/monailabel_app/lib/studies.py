@@ -11,11 +11,10 @@ from monai.transforms import Compose, Orientationd
 from monailabel.interfaces.datastore import Datastore
 
 from meddiff_core.conditions.detect import detect_region
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.transforms.coarse_anatomy import CoarseAnatomyd
 from meddiff_core.transforms.load import LoadCTd, LoadMasksd
 from meddiff_core.transforms.save import save_volume
-from meddiff_core.user_errors import user_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def prepare(items: Sequence[dict[str, str]], folder: Path) -> list[dict[str, str
             logger.warning("Left out: %s", sentence)
             continue
         image, anatomy = data["image"], np.asarray(data["anatomy"])[0]
-        region, _ = detect_region(np.asarray(image)[0], np.asarray(image.affine), anatomy, image.meta)
+        region = detect_region(np.asarray(image)[0], np.asarray(image.affine), anatomy, image.meta).region
         entry = {"region": region}
         for key in ("image", "anatomy", "lesion"):
             if key in data:
