@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.conditions.detect import detect_region_of_labels
+from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import BODY
@@ -98,6 +99,7 @@ def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
 
 def _read_labels(path: Path) -> MetaTensor:
     labels = read_labels(path, f"The anatomy map {path}")
+    warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), f"The anatomy map {path}")
     highest = int(labels.max())
     if highest == 0:
         raise InputError(f"The anatomy map {path} is empty: give one with labels other than 0.")

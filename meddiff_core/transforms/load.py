@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.conditions.hounsfield import why_not_hu
+from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.grids import on_grid_of
 from meddiff_core.transforms.label_names import label_names
@@ -79,7 +80,9 @@ class LoadLabelsd(MapTransform):
         return d
 
     def _read(self, path: Path, name: str, key: str) -> MetaTensor:
-        return read_labels(path, name)
+        labels = read_labels(path, name)
+        warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), name)
+        return labels
 
 
 class LoadMasksd(LoadLabelsd):

@@ -38,6 +38,21 @@ def test_items_without_what_is_needed_are_left_out(write, tmp_path):
         load_datalist(path, "training", needs="organ")
 
 
+def test_what_is_left_out_is_counted_and_an_absent_file_is_none(write, tmp_path, caplog):
+    item = {"image": "a.nii.gz", "anatomy": None, "lesion": "", "spacing": 0}
+    path = write({"training": [item, {"image": "b.nii.gz", "lesion": "l.nii.gz"}]})
+    with caplog.at_level("INFO", logger="meddiff"):
+        load_datalist(path, "training", needs="lesion")
+    assert "1 items have no lesion and are left out" in caplog.text
+    assert load_datalist(path, "training")[0] == {"image": str(tmp_path / "a.nii.gz"), "spacing": 0}
+
+
+def test_lists_of_other_software_are_told_what_label_is(write):
+    path = write({"training": [{"image": "a.nii.gz", "label": "l.nii.gz"}]})
+    with pytest.raises(InputError, match="no volume with lesion: add one; what it calls label is"):
+        load_datalist(path, "training", needs="lesion")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -60,3 +75,17 @@ def test_broken_lists_are_named_with_their_section(write, content):
 def test_a_missing_list_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.json does not exist"):
         load_datalist(tmp_path / "nowhere.json", "training")
+
+
+def test_several_lists_are_joined(tmp_path):
+    paths = []
+    for name, sections in (("a", {"training": ["1", "2"], "validation": ["3"]}), ("b", {"training": ["4"]})):
+        (tmp_path / name).mkdir()
+        content = {key: [{"image": f"{n}.nii.gz"} for n in numbers] for key, numbers in sections.items()}
+        paths.append(tmp_path / name / "datalist.json")
+        paths[-1].write_text(json.dumps({"validation": []} | content))
+    found = [item["image"] for item in load_datalist(paths, "training")]
+    assert found == [str(tmp_path / file) for file in ("a/1.nii.gz", "a/2.nii.gz", "b/4.nii.gz")]
+    assert len(load_datalist(paths, "validation")) == 1
+    with pytest.raises(InputError, match="has no volume with lesion"):
+        load_datalist(paths, "training", needs="lesion")
