@@ -14,12 +14,13 @@ _LEAST_WIDTH_HU = 12.0
 _MOST_HU, _MOST_MEDIAN_HU = 40000.0, 5000.0
 # Fat and soft tissue with an offset of 1000 or 1024: in HU that is dense bone, which never comes alone.
 _DENSE_HU, _OFFSET_TISSUE = 300.0, (774.0, 1274.0)
+# A crop within a vessel full of contrast medium is no wider.
+_CONTRAST_WIDTH_HU = 400.0
 _AIR_HU, _BELOW_WATER_HU = -250.0, -20.0
-_RESCALE = "(if these are stored CT pixels, apply the rescale slope and intercept first, or give the DICOM)"
 
 
-def why_not_hu(volume: np.ndarray) -> str | None:
-    """Why the numbers cannot be HU, as the end of a sentence that the file's name begins; None if they can.
+def why_not_hu(volume: np.ndarray, name: str) -> str | None:
+    """Why the numbers cannot be HU, as a sentence; None if they can.
 
     Whole scans pass, and crops without air, fat or bone, noise, padding, metal and values clipped to a window
     that reaches below water. Thresholds: set on crops of real CT, and on such crops as stored pixels,
@@ -27,32 +28,37 @@ def why_not_hu(volume: np.ndarray) -> str | None:
 
     Args:
         volume: `(X, Y, Z)`, finite numbers.
+        name: begins the sentence.
     """
     volume = np.asarray(volume)
     every = volume.ravel()[:: max(1, volume.size // _SAMPLE)]
     values = every[every >= _PADDING_HU]
     if not values.size:
-        return f"is not a CT in HU: nothing in it is above {_PADDING_HU:g}."
+        return f"{name} is not a CT in HU: nothing in it is above {_PADDING_HU:g}."
     low, high = (float(value) + 0.0 for value in np.percentile(values, (0.1, 99.9)))  # not -0
     if high - low < _LEAST_WIDTH_HU:
-        return f"is not a CT in HU: its values lie between {low:g} and {high:g} only."
+        return f"{name} is not a CT in HU: its values lie between {low:g} and {high:g} only."
     if _too_large(every):
         least, most = float(every.min()), float(every.max())
-        return f"is not a CT in HU: its values reach from {least:g} to {most:g}."
+        return f"{name} is not a CT in HU: its values reach from {least:g} to {most:g}."
     floor = values == values.min()
     tissue = values[~floor] if floor.mean() > 0.01 else values
     dense = tissue[tissue > _DENSE_HU]
     if _is_offset(tissue, dense):
-        return f"is not in HU: its soft tissue lies near {np.median(dense):.0f} {_RESCALE}."
-    if (values < _BELOW_WATER_HU).mean() < 0.005:
-        if floor.mean() > 0.05 and abs(values.min()) <= 1:
-            return (
-                f"is not in HU: it begins at 0, without air (-1000) and fat (-100), as an MR, a picture or a "
-                f"label map does, or as HU that were cut off at 0 {_RESCALE}."
-            )
-        contrast_alone = high - low < 400
-        if _dark_background(volume, values) or (np.median(values) > _DENSE_HU and not contrast_alone):
-            return f"is not in HU: it has no air (-1000) and no fat (-100), as an MR or a picture {_RESCALE}."
+        return (
+            f"{name} is not in HU: its soft tissue lies near {np.median(dense):.0f}, as in stored CT pixels: "
+            "apply the rescale slope and intercept first, or give the DICOM."
+        )
+    if (values < _BELOW_WATER_HU).mean() >= 0.005:
+        return None
+    begins_at_0 = floor.mean() > 0.05 and abs(values.min()) <= 1
+    only_dense = np.median(values) > _DENSE_HU and high - low > _CONTRAST_WIDTH_HU
+    if begins_at_0 or only_dense or _dark_background(volume, values):
+        return (
+            f"{name} is not in HU: it has no air (-1000) and no fat (-100), as an MR, a picture, a label "
+            "map, or HU cut off at 0; if these are stored CT pixels, apply the rescale slope and intercept "
+            "first."
+        )
     return None
 
 

@@ -111,6 +111,6 @@ def _check_hu(image: MetaTensor, path: Path) -> None:
     hu = image.numpy()[0]
     if not np.isfinite(hu).all():
         raise InputError(f"{path} holds NaN or infinite values: replace them, for example by -1024.")
-    reason = why_not_hu(hu)
+    reason = why_not_hu(hu, str(path))
     if reason:
-        raise InputError(f"{path} {reason}")
+        raise InputError(reason)

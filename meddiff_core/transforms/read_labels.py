@@ -21,8 +21,6 @@ from meddiff_core.transforms.scans import organ_masks, scan_stem, volume_suffix
 
 logger = logging.getLogger("meddiff")
 
-_ML = "give one map of all organs (TotalSegmentator with --ml), or a folder of masks named like its classes"
-
 
 def read_labels(path: Path, name: str) -> MetaTensor:
     """An anatomy map in ids of the vocabulary, float32 `(1, X, Y, Z)`, on its own grid.
@@ -43,7 +41,10 @@ def read_labels(path: Path, name: str) -> MetaTensor:
     if not names and np.array_equal(rounded_values(labels, name)[1], (0, 1)):
         label = find_label(scan_stem(path))
         if not label:
-            raise InputError(f"{name} is a mask of 0 and 1, which says no organ: {_ML}.")
+            raise InputError(
+                f"{name} is a mask of 0 and 1, which says no organ: give one map of all organs "
+                "(TotalSegmentator with --ml), or a folder of masks named like its classes."
+            )
         return join_masks({path: label}, name)
     return check_labels(ids_by_names(labels, names, name), name)
 

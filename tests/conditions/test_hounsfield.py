@@ -58,7 +58,7 @@ IN_HU = {
 
 @pytest.mark.parametrize("case", IN_HU)
 def test_hu(case):
-    assert why_not_hu(IN_HU[case].astype(np.float32)) is None
+    assert why_not_hu(IN_HU[case].astype(np.float32), "The scan") is None
 
 
 OFFSET = "rescale slope and intercept"
@@ -80,9 +80,9 @@ NOT_HU = {
     "soft tissue, a thousandth of HU": (TISSUE * 1000, "reach from"),
     "lost sign": (HU.astype(np.int16).view(np.uint16), "reach from"),
     "0 to 255": (np.clip((HU + 160) / 400 * 255, 0, 255).round(), OFFSET),
-    "cut off at 0": (np.clip(HU, 0, None), "begins at 0"),
-    "a mask": (255.0 * (HU > -400), "begins at 0"),
-    "a label map": (np.digitize(HU, (-900, -500, -50, 300)) * 29, "begins at 0"),
+    "cut off at 0": (np.clip(HU, 0, None), "no air"),
+    "a mask": (255.0 * (HU > -400), "no air"),
+    "a label map": (np.digitize(HU, (-900, -500, -50, 300)) * 29, "no air"),
     "MR": (np.where(HU > -400, np.clip(300 + HU, 20, None), 0) + np.abs(noise(6)), "no air"),
 }
 
@@ -90,11 +90,12 @@ NOT_HU = {
 @pytest.mark.parametrize("case", NOT_HU)
 def test_other_numbers(case):
     numbers, words = NOT_HU[case]
-    assert words in why_not_hu(numbers.astype(np.float32))
+    sentence = why_not_hu(numbers.astype(np.float32), "The scan")
+    assert sentence.startswith("The scan is not ") and words in sentence
 
 
 def test_no_voxel_decides():
     hu, stored = HU.copy(), HU + 1024
     hu[0, 0, 0], stored[0, 0, 0] = 1e6, -1e6
-    assert why_not_hu(hu) is None
-    assert why_not_hu(stored) is not None
+    assert why_not_hu(hu, "The scan") is None
+    assert why_not_hu(stored, "The scan") is not None
