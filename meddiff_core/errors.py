@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -11,6 +13,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import torch
+
+_INTERRUPTED = "Interrupted: results that are written so far are whole."
 
 
 class InputError(ValueError):
@@ -86,13 +90,13 @@ def show_sentences() -> None:
     """Let an uncaught `InputError` end the program with its sentence on stderr and exit code 1.
 
     Mistakes in a bundle's options surface while the config is parsed, where no code of ours can catch them.
-    An interrupt (Ctrl-C) ends with one line, too, and a termination clears away what is half-written.
+    An interrupt (Ctrl-C) and a termination (SIGTERM) end with one line, too, and nothing half-written stays.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sentence = user_sentence(error)
         if sentence is None and issubclass(kind, KeyboardInterrupt):
-            sentence = "Interrupted: results that are written so far are whole."
+            sentence = _INTERRUPTED
         if sentence is None:
             sys.__excepthook__(kind, error, trace)
         else:
@@ -107,4 +111,7 @@ def show_sentences() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    # print may not be called in a handler while the program itself prints; helpers of a data loader are silent
+    if multiprocessing.parent_process() is None:
+        os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)
