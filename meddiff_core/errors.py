@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from meddiff_core.console import prepare_console
+
 _INTERRUPTED = "Interrupted: results that are written so far are whole."
 
 
@@ -97,11 +99,12 @@ def show_sentences() -> None:
         sentence = user_sentence(error)
         if sentence is None and issubclass(kind, KeyboardInterrupt):
             sentence = _INTERRUPTED
-        if sentence is None:
-            sys.__excepthook__(kind, error, trace)
-        else:
+        if sentence is not None:
             print(sentence, file=sys.stderr)
+        elif not issubclass(kind, BrokenPipeError):  # nobody reads on, as of `| head`
+            sys.__excepthook__(kind, error, trace)
 
+    prepare_console()
     sys.excepthook = hook
 
     # The default ends the process without a `finally`; only the main thread may set a handler.
@@ -111,7 +114,7 @@ def show_sentences() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    # print may not be called in a handler while the program itself prints; helpers of a data loader are silent
+    # A handler may not call print while the program prints. The helpers of a data loader stay silent.
     if multiprocessing.parent_process() is None:
         os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)
