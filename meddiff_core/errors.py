@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -116,5 +117,6 @@ def show_sentences() -> None:
 def _terminate(number: int, frame: FrameType | None) -> None:
     # A handler may not call print while the program prints. The helpers of a data loader stay silent.
     if multiprocessing.parent_process() is None:
-        os.write(2, f"{_INTERRUPTED}\n".encode())
+        with suppress(OSError):  # nobody reads
+            os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)
