@@ -32,6 +32,9 @@ NOT_RUN = {
     "new=": "the same",
     "cp ": "the same",
     "sed ": "the same",
+    "cd ": "sh runs it in test_a_package_is_checked_and_unpacked",
+    "sha256sum ": "the same",
+    "unzip ": "the same",
     "python tools/benchmark.py inference ": "minutes: tests/tools/test_inference_benchmark.py",
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
@@ -110,6 +113,16 @@ def test_own_weights_go_into_a_package(files, tmp_path):
     (archive,) = (tmp_path / "dist").glob("*.zip")
     with zipfile.ZipFile(archive) as packed:
         assert packed.read("ct_denoising/models/model.pt") == own.read_bytes()
+
+
+def test_a_package_is_checked_and_unpacked(files, tmp_path):
+    (block,) = [code for _, code in blocks("docs/packages.md") if "sha256sum" in code]
+    (tmp_path / "dist").symlink_to(files / "dist")
+    subprocess.run(["sh", "-e", "-c", block], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "unpacked" / "ct_denoising" / "models" / "model.pt").is_file()
+    (tmp_path / "unpacked" / "ct_denoising" / "LICENSE").write_text("other")
+    check = block.splitlines()[-1]
+    assert subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True).returncode != 0
 
 
 def test_no_exception_is_left_over():
