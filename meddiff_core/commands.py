@@ -63,6 +63,18 @@ def words_of(value: str | int | float | Sequence | None) -> list[str]:
     return [str(word).strip() for word in words]
 
 
+def three_numbers(name: str, value: Any, wanted: str) -> tuple:
+    """An option of three numbers above 0, such as `1,1,5`.
+
+    Raises:
+        InputError: it is something else; names the option and what is `wanted`.
+    """
+    numbers = value if isinstance(value, tuple | list) else ()
+    if len(numbers) != 3 or not all(isinstance(n, int | float) and n > 0 for n in numbers):
+        raise InputError(f"--{name} is {value}: give three numbers above 0 {wanted}.")
+    return tuple(numbers)
+
+
 def _parameters(function: Command) -> dict[str, str]:
     """Names of its parameters, and their types as they are written."""
     return {name: str(value.annotation) for name, value in inspect.signature(function).parameters.items()}

@@ -1,10 +1,6 @@
 """Stack 2-D slices into CT volumes, for data that is published as pictures, such as BMAD.
 
-example:
-  python tools/stack_slices.py --input_dir slices --output volume.nii.gz --region abdomen \
-      --mask_dir masks --mask_output lesion.nii.gz
-
-The result is a pseudo-volume: neighbours need not belong together, and what the window cut off is lost.
+The result is a pseudo-volume: neighbours need not belong together, and what the HU window cut off is lost.
 """
 
 from __future__ import annotations
@@ -13,14 +9,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import fire
 import itk
 import numpy as np
 from monai.data import MetaTensor
 from scipy import ndimage
 
+from meddiff_core.commands import three_numbers
 from meddiff_core.conditions.regions import HUWindow, region_window
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.errors import InputError, check_count
 from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import volume_suffix
 
@@ -63,21 +59,19 @@ def stack_slices(
     for path in filter(None, (output, mask_output)):
         if not str(path).endswith(".nii.gz"):
             raise InputError(f"{path} is no name for a volume: end it with .nii.gz.")
-    files = _slices_in(Path(str(input_dir)))
+    files = _slices_in(Path(input_dir))
     parts = _parts(len(files), slices_per_volume)
-    masks = _matching(files, Path(str(mask_dir))) if mask_dir else []
-    _write(_stack(files, window), parts, Path(str(output)), affine, files[0], "int16")
+    masks = _matching(files, Path(mask_dir)) if mask_dir else []
+    _write(_stack(files, window), parts, Path(output), affine, files[0], "int16")
     if masks:
         values = _stack(masks)
-        _write(values > values.max() / 2, parts, Path(str(mask_output)), affine, masks[0], "uint8")
+        _write(values > values.max() / 2, parts, Path(mask_output), affine, masks[0], "uint8")
 
 
 def _affine(spacing: Sequence[float]) -> np.ndarray:
     """Columns run to the patient's left, rows to the back, slices to the head."""
-    numbers = isinstance(spacing, tuple | list) and all(isinstance(v, int | float) and v > 0 for v in spacing)
-    if not numbers or len(spacing) != 3:
-        raise InputError(f"--spacing {spacing} is not understood: give three numbers in mm, such as 1,1,5.")
-    return np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
+    x, y, z = three_numbers("spacing", spacing, "in mm, such as 1,1,5")
+    return np.diag([-x, -y, z, 1.0])
 
 
 def _suffix(path: Path) -> str:
@@ -102,8 +96,8 @@ def _slices_in(folder: Path) -> list[Path]:
 
 def _parts(count: int, size: int | None) -> list[slice]:
     """Which slices make which volume."""
-    if size is not None and (not isinstance(size, int) or size < _MIN_SLICES):
-        raise InputError(f"--slices_per_volume is {size}: use a whole number of at least {_MIN_SLICES}.")
+    if size is not None:
+        check_count("--slices_per_volume", size, least=_MIN_SLICES)
     size = size or count
     least = count % size or size
     if least < _MIN_SLICES:
@@ -177,8 +171,3 @@ def _write(
         tensor = MetaTensor(array[None], affine=affine, meta={"filename_or_obj": str(source)})
         save_volume(tensor, path, dtype, "stacked from 2-D slices")
         print(f"Wrote {path}: {' x '.join(map(str, array.shape))} voxels.")
-
-
-if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(stack_slices)

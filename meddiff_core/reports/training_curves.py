@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fire
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
 
 
-def main(log_dir: str, output: str) -> None:
+def plot_training(log_dir: str, output: str) -> None:
     """Write a PNG with the training loss and the validation PSNR.
 
     Args:
@@ -52,8 +51,3 @@ def read_curves(log_dir: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
         (tag, np.array(sorted(points)), np.array([points[step] for step in sorted(points)]))
         for tag, points in sorted(merged.items())
     ]
-
-
-if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(main)

@@ -156,11 +156,11 @@ def test_the_options_in_a_text_exist(document):
 
 
 def tool_options() -> set[str]:
-    """Options of the tools: those of argparse, and the parameters of functions that `fire` calls."""
-    sources = [*ROOT.glob("tools/**/*.py"), *ROOT.glob("meddiff_core/preparation/*.py")]
-    trees = [ast.parse(path.read_text()) for path in sources]
+    """Options of the tools: parameters of the functions, and fields of the classes, that `fire` calls."""
+    packages = ("tools", "meddiff_core/preparation", "meddiff_core/evaluation", "meddiff_core/reports")
+    trees = [ast.parse(path.read_text()) for package in packages for path in (ROOT / package).rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
-    return {node.arg for node in nodes if isinstance(node, ast.arg)} | {
-        text.removeprefix("--") for text in texts if text.startswith("--")
+    fields = {
+        node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and hasattr(node.target, "id")
     }
+    return fields | {node.arg for node in nodes if isinstance(node, ast.arg)}
