@@ -17,6 +17,7 @@ from doc_sandbox import SHAPE, SPACING, fill, make_files, results_of, smaller, s
 from monai.bundle import ConfigParser
 
 from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.metrics import lesion_segmenter
 from meddiff_core.transforms import anatomy_input
 
 COMMANDS = all_commands()
@@ -55,7 +56,8 @@ def label(command: Command) -> str:
 
 @pytest.fixture(autouse=True)
 def small_default_phantom(monkeypatch):
-    """Of the bundles that make one where no anatomy map is given."""
+    """Of the bundles that make one where no anatomy map is given; and coarse voxels for the segmenter."""
+    monkeypatch.setattr(lesion_segmenter, "GRID_MM", SPACING[0])
     monkeypatch.setattr(anatomy_input, "_PHANTOM_SHAPES", dict.fromkeys(REGIONS, SHAPE))
     monkeypatch.setattr(anatomy_input, "_PHANTOM_SPACING", SPACING)
 
@@ -142,7 +144,8 @@ def test_a_target_of_make_exists(command):
 def test_the_options_of_a_command_are_ids_of_its_config(command):
     files = command.options["config_file"]
     parser = ConfigParser()
-    parser.read_config([str(ROOT / file) for file in re.findall(r"[\w/.]+\.json", files)])
+    names = [re.sub(r"^unpacked/", "bundles/", name) for name in re.findall(r"[\w/.]+\.json", files)]
+    parser.read_config([str(ROOT / name) for name in names])
     for name in command.options.keys() - {"config_file"}:
         assert name in parser, f"--{name} is no id of {files}"
 
