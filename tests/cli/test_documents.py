@@ -87,9 +87,7 @@ def test_a_command_runs(command, files, tmp_path):
 
 
 def test_the_python_of_the_documents_runs(files, tmp_path):
-    """`bundles` are unpacked packages there: in the repository, only three have weights of their own."""
-    fill(tmp_path, files, without=["bundles"])
-    (tmp_path / "bundles").symlink_to(files / "unpacked")
+    fill(tmp_path, files)
     code = [
         content for document in DOCUMENTS for language, content in blocks(document) if language == "python"
     ]
