@@ -11,6 +11,11 @@ from pydicom.valuerep import format_number_as_ds
 import meddiff_core
 from meddiff_core.conditions.regions import region_window
 
+MODEL_NAME = "meddiff_core"
+"""ManufacturerModelName of what is derived here."""
+OWN_RESULT = "result of MedDiff-FM"
+"""What a line that says what is left out calls it."""
+
 # Of the modules Patient, Patient Study, General Study and Frame of Reference: who it is, and which visit.
 _IDENTIFIERS = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge"),
@@ -84,7 +89,7 @@ def _describe(ds: Dataset, source: Dataset, description: str, region: str | None
     ds.ContentQualification = "RESEARCH"
     if "synthetic" in description:
         ds.add_new(_SYNTHETIC_DATA, "CS", "YES")
-    ds.Manufacturer, ds.ManufacturerModelName = "MedDiff-FM", "meddiff_core"
+    ds.Manufacturer, ds.ManufacturerModelName = "MedDiff-FM", MODEL_NAME
     ds.SoftwareVersions = meddiff_core.__version__
     if region is not None:
         window = region_window(region)

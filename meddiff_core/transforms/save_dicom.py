@@ -14,7 +14,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_folder
-from meddiff_core.transforms.dicom import Series, find_series, holds_dicom
+from meddiff_core.transforms.dicom import Series, find_series
+from meddiff_core.transforms.dicom_files import holds_dicom
 from meddiff_core.transforms.dicom_geometry import RAS_LPS, directions, tolerance_mm
 from meddiff_core.transforms.dicom_header import common_header, decimals
 
@@ -54,7 +55,9 @@ def save_series(
     if series is None:
         hu, affine = _axial(hu, affine)
     hu, row, column, step, first, spacing = _dicom_grid(hu, affine, folder)
-    header = pydicom.dcmread(series.slices[0].path, stop_before_pixels=True) if series else Dataset()
+    header = Dataset()
+    if series:
+        header = pydicom.dcmread(series.slices[0].path, stop_before_pixels=True, force=True)
     common = common_header(header, description, region, bool(series) and keep_identifiers)
     common.ImageOrientationPatient = decimals(*row, *column)
     common.PixelSpacing = decimals(spacing[1], spacing[0])

@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000, generate_uid
 
 from meddiff_core.errors import InputError
-from meddiff_core.transforms.dicom import find_series, holds_dicom
+from meddiff_core.transforms.dicom import find_series
+from meddiff_core.transforms.dicom_files import holds_dicom
 from meddiff_core.transforms.load import LoadCTd
 from meddiff_core.transforms.scans import list_scans
 
