@@ -20,9 +20,8 @@ from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
 from benchmarks.lesion_methods import make_method as lesion_method
 from benchmarks.scans import read_scans
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
-from meddiff_core.user_errors import show_sentences
 
 Words = str | Sequence[str]
 

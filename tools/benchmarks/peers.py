@@ -18,7 +18,7 @@ from scipy import ndimage
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from meddiff_core.metrics.image_quality import psnr
-from meddiff_core.transforms.low_dose import noise_power
+from meddiff_core.physics.low_dose import noise_power
 
 Prepared = tuple[Callable[[], np.ndarray], str]
 _TUNING_BLOCK = (96, 96, 32)
