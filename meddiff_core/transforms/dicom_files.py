@@ -14,6 +14,7 @@ from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
+    MediaStorageDirectoryStorage,
     SecondaryCaptureImageStorage,
 )
 
@@ -124,14 +125,25 @@ def _header(path: Path) -> Dataset | None:
         return None
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ, force=True)
-        kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+        header.filename = str(path)  # of a deflated file it may be a buffer
+        cut_short = not header.get("Rows") and _is_cut_short(header)
     except Exception as error:  # whatever a damaged header makes of pydicom
+        if not marked:
+            return None
         raise InputError(f"{path} cannot be read: its DICOM header is damaged.") from error
-    if not marked and not kind:
+    if not marked and "SOPClassUID" not in header:
         return None
-    if not header.get("Rows") and (not kind or kind in _CT_CLASSES):
+    if cut_short:
         raise InputError(f"{path} cannot be read: its DICOM header is damaged or cut short.")
     return header
+
+
+def _is_cut_short(header: Dataset) -> bool:
+    """Whether a header without the size of an image ends too early, before or after it says what it is of."""
+    said, own = header.file_meta.get("MediaStorageSOPClassUID"), header.get("SOPClassUID")
+    if said in _CT_CLASSES or own in _CT_CLASSES:
+        return True
+    return said != MediaStorageDirectoryStorage and not (own and (said or own.type))
 
 
 def _begins_like_dicom(path: Path) -> bool:

@@ -125,10 +125,10 @@ def _even_steps(
     # One slice that is not there makes one gap that is unlike the others; rounding makes many.
     rounded = (
         np.abs(positions - np.rint(positions)).max() < _SAME_MM
-        and off <= _ROUNDED_MM * np.abs(normal).sum()
+        and gaps[widest] <= step + np.abs(normal).sum() + _SAME_MM
         and (np.abs(gaps - usual) > _SAME_MM).sum() > 1
     )
-    if rounded and _count_on(numbers):
+    if rounded and off <= _ROUNDED_MM * np.abs(normal).sum() and _count_on(numbers):
         remark = f"the positions of the slices are rounded to whole mm, {step:.4g} mm apart on average"
         return step, start, f"{name}: {remark}."
     if rounded:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
+from pydicom.uid import UID, CTImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 import meddiff_core
@@ -105,3 +105,20 @@ def _copy(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
 def decimals(*values: float) -> list[str]:
     """Numbers as decimal strings of at most 16 characters; what is below 1e-10 is 0."""
     return [format_number_as_ds(round(float(value), 10) + 0.0) for value in values]
+
+
+def new_file(ds: Dataset, syntax: UID) -> FileDataset:
+    """What `save_as` writes as a whole DICOM file, with every version of pydicom.
+
+    Args:
+        ds: the attributes; SOPClassUID and SOPInstanceUID among them.
+        syntax: the transfer syntax in which they are, of explicit value types and little-endian.
+    """
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.FileMetaInformationGroupLength = 0  # set on writing
+    validate_file_meta(meta)
+    return FileDataset(
+        None, ds, preamble=bytes(128), file_meta=meta, is_implicit_VR=False, is_little_endian=True
+    )

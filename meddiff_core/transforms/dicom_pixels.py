@@ -11,12 +11,11 @@ import itk
 import numpy as np
 import pydicom
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.pixels import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 from scipy import ndimage
 
 from meddiff_core.errors import InputError, some_of
+from meddiff_core.transforms.dicom_header import new_file
 from meddiff_core.transforms.dicom_slice import Slice, frame_value
 
 AIR_HU = -1024.0
@@ -96,19 +95,22 @@ def _stored_pixels(path: str) -> tuple[Dataset, np.ndarray]:
     hint = ""
     try:
         header = pydicom.dcmread(path, specific_tags=_PIXELS, force=True)
-        meta = header.file_meta
-        if "TransferSyntaxUID" not in meta:  # a file that begins with the image
-            implicit, _ = header.original_encoding
-            meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        hint = f", or compressed as {meta.TransferSyntaxUID.name}, which cannot be decoded"
-        if meta.TransferSyntaxUID.is_compressed:
+        syntax = header.file_meta.get("TransferSyntaxUID")  # none in a file that begins with the image
+        if header["PixelData"].is_undefined_length or (syntax and syntax.is_compressed):
+            hint = f", or compressed as {syntax and syntax.name}, which cannot be decoded"
             pixels = _decompressed(header)
         else:
-            hint = ""
-            pixels = pixel_array(header, raw=True)
+            pixels = _plain(header, "<" if syntax is None or syntax.is_little_endian else ">")
         return header, pixels.reshape(-1, header.Rows, header.Columns)
     except Exception as error:  # whatever damaged pixels make of pydicom and ITK
         raise InputError(f"{path} cannot be read: its pixels are damaged or cut short{hint}.") from error
+
+
+def _plain(header: Dataset, order: str) -> np.ndarray:
+    """Stored numbers as they are: pydicom clears the unused bits, but padding may need them."""
+    kind = "i" if header.PixelRepresentation else "u"
+    count = int(header.get("NumberOfFrames") or 1) * header.Rows * header.Columns
+    return np.frombuffer(header.PixelData, f"{order}{kind}{header.BitsAllocated // 8}", count)
 
 
 def _decompressed(header: Dataset) -> np.ndarray:
@@ -117,17 +119,16 @@ def _decompressed(header: Dataset) -> np.ndarray:
     It sees a picture without units: of a CT it would apply the rescale, and turn MONOCHROME1 over.
     """
     picture = Dataset()
-    for keyword in _LAYOUT:
+    for keyword in (*_LAYOUT, "PixelData"):
         if keyword in header:
-            setattr(picture, keyword, header.get(keyword))
+            picture[keyword] = header[keyword]
     picture.PhotometricInterpretation = "MONOCHROME2"
-    picture.SOPClassUID, picture.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2"
-    picture["PixelData"] = header["PixelData"]
-    picture.file_meta = FileMetaDataset()
-    picture.file_meta.TransferSyntaxUID = header.file_meta.TransferSyntaxUID
+    if header.file_meta.TransferSyntaxUID == RLELossless:  # keeps the unused bits, which ITK would clear
+        picture.BitsStored, picture.HighBit = picture.BitsAllocated, picture.BitsAllocated - 1
+    picture.SOPClassUID, picture.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.dcm"
-        picture.save_as(path, enforce_file_format=True)
+        new_file(picture, header.file_meta.TransferSyntaxUID).save_as(path)
         return itk.array_from_image(itk.imread(str(path)))
 
 
