@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 from pydicom import Dataset
 
 from meddiff_core.errors import InputError, listed
-from meddiff_core.transforms.dicom_files import DESCRIPTION, contents
+from meddiff_core.transforms.dicom_files import DESCRIPTION, contents, dicom_header, why_no_slice
 from meddiff_core.transforms.dicom_geometry import regular_grid
 from meddiff_core.transforms.dicom_pixels import check_units, read_hu
 from meddiff_core.transforms.dicom_slice import Slice, slices_of
@@ -48,12 +50,8 @@ def find_series(folder: Path) -> Series:
         InputError: no series, several, no CT, other units than HU, a damaged header, a file that has the name
             of a slice and holds none, or slices that fill no regular grid.
     """
-    try:
+    with _sound_values(folder):
         return _find_series(folder)
-    except InputError:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:  # pydicom converts a value when it is asked for
-        raise InputError(f"{folder} holds a DICOM header with damaged values: export it again.") from error
 
 
 def read_series(folder: Path) -> tuple[np.ndarray, Series]:
@@ -70,6 +68,37 @@ def read_series(folder: Path) -> tuple[np.ndarray, Series]:
     for remark in series.remarks:
         logger.warning(remark)
     return read_hu(series.slices), series
+
+
+def read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read one file by itself.
+
+    Returns:
+        float32 `(X, Y)` in HU, padding as air; and the directions of these axes, `(2, 3)` in LPS.
+
+    Raises:
+        InputError: it is no slice of a CT in HU, or cannot be decoded.
+    """
+    with _sound_values(path):
+        header = dicom_header(path)
+        reason = "no DICOM" if header is None else why_no_slice(header)
+        if reason:
+            raise InputError(f"{path} is no slice of a CT ({reason}): remove it.")
+        slices = list(slices_of(header))
+        if len(slices) > 1:
+            raise InputError(f"{path} holds {len(slices)} slices: convert it to a file for each.")
+        check_units([header], slices, str(path))
+        return read_hu(slices)[:, :, 0], slices[0].orientation
+
+
+@contextmanager
+def _sound_values(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:  # pydicom converts a value when it is asked for
+        raise InputError(f"{path} holds a DICOM header with damaged values: export it again.") from error
 
 
 def _find_series(folder: Path) -> Series:

@@ -64,7 +64,7 @@ def images_in(folder: Path, most: int) -> int:
     found = 0
     for path in filter(Path.is_file, sorted(folder.iterdir())):
         try:
-            header = _header(path)
+            header = dicom_header(path)
             if header is not None and header.get("Rows"):
                 found += int(header.get("NumberOfFrames") or 1)
         except (InputError, ValueError):  # loading it says what is wrong
@@ -81,7 +81,7 @@ def ct_header(folder: Path) -> Dataset | None:
         InputError: a header before it is damaged.
     """
     headers = (header for header in _headers(folder) if isinstance(header, Dataset))
-    return next((header for header in headers if _why_no_slice(header) is None), None)
+    return next((header for header in headers if why_no_slice(header) is None), None)
 
 
 def contents(folder: Path) -> Contents:
@@ -95,7 +95,7 @@ def contents(folder: Path) -> Contents:
     slices: list[Dataset] = []
     left_out: dict[str, list[str]] = {}
     for found in _headers(folder):
-        reason = _kind(found) if isinstance(found, Path) else _why_no_slice(found)
+        reason = _kind(found) if isinstance(found, Path) else why_no_slice(found)
         if reason is None:
             slices.append(found)
         else:
@@ -112,14 +112,19 @@ def contents(folder: Path) -> Contents:
 def _headers(folder: Path) -> Iterator[Dataset | Path]:
     """The header of each DICOM file by name, and the path of everything else that is not hidden."""
     for path in sorted(folder.iterdir()):
-        header = _header(path) if path.is_file() else None
+        header = dicom_header(path) if path.is_file() else None
         if header is not None:
             yield header
         elif not path.name.startswith("."):
             yield path
 
 
-def _header(path: Path) -> Dataset | None:
+def dicom_header(path: Path) -> Dataset | None:
+    """Header of a DICOM file, also of one without the mark that should begin it; None of any other file.
+
+    Raises:
+        InputError: it is damaged or cut short.
+    """
     marked = is_dicom(path)
     if not (marked or _begins_like_dicom(path)):
         return None
@@ -151,7 +156,7 @@ def _begins_like_dicom(path: Path) -> bool:
         return file.read(2) in _FIRST_GROUPS
 
 
-def _why_no_slice(header: Dataset) -> str | None:
+def why_no_slice(header: Dataset) -> str | None:
     """What a DICOM file is that is no slice of a CT; None if it is one."""
     if not header.get("Rows"):
         return "no image"

@@ -19,6 +19,9 @@ VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 PathLike = str | Path
 
+# Records, pictures and pages have the name of their volume.
+_BESIDE = (".json", ".png", ".html")
+
 
 def volume_suffix(path: PathLike) -> str:
     """The suffix by which a file is known as a volume, in lower case; empty if it is none of them."""
@@ -115,21 +118,26 @@ def _is_series(folder: Path) -> bool:
     return images > 1 or (images == 1 and not any(map(volume_suffix, _entries(folder))))
 
 
-def _scans_of(folder: Path) -> list[Path]:
-    """The scans in a folder of several; a line says what is left out, such as results of earlier runs.
+def without_results(volumes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Volumes that are input, and those that this program made of others and that are none.
 
-    Of a folder that holds nothing but results those are taken that were not made from another one in it.
+    Of nothing but results those are input that were not made from another one of them.
     """
-    volumes = _volumes_in(folder)
     sources = {path: made_from(path, scan_stem(path)) for path in volumes}
     names = {path.name for path in volumes}
     measured = [path for path in volumes if sources[path] is None]
     scans = measured or [path for path in volumes if sources[path] not in names]
-    results = [path for path in volumes if sources[path] is not None]
-    beside = {scan_stem(path) for path in results}  # their records, pictures and pages
-    others = [path.name for path in _entries(folder) if path.name not in names and path.stem not in beside]
+    return scans, [path for path in volumes if path not in scans]
+
+
+def _scans_of(folder: Path) -> list[Path]:
+    """The scans in a folder of several; a line says what is left out, such as results of earlier runs."""
+    volumes = _volumes_in(folder)
+    scans, results = without_results(volumes)
+    beside = {f"{scan_stem(path)}{end}" for path in volumes for end in _BESIDE}
+    others = [path.name for path in _entries(folder) if path not in volumes and path.name not in beside]
     left_out = {
-        OWN_RESULT: [path.name for path in results if path not in scans],
+        OWN_RESULT: [path.name for path in results],
         "no volume": others,
     }
     if not scans:
