@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from meddiff_core.console import prepare_console
+
 # Names of a long list that a sentence tells.
 _NAMED = 3
 
@@ -96,11 +98,12 @@ def show_sentences() -> None:
         sentence = user_sentence(error)
         if sentence is None and issubclass(kind, KeyboardInterrupt):
             sentence = "Interrupted: results that are written so far are whole."
-        if sentence is None:
-            sys.__excepthook__(kind, error, trace)
-        else:
+        if sentence is not None:
             print(sentence, file=sys.stderr)
+        elif not issubclass(kind, BrokenPipeError):  # nobody reads on, as of `| head`
+            sys.__excepthook__(kind, error, trace)
 
+    prepare_console()
     sys.excepthook = hook
 
     # The default ends the process without a `finally`; only the main thread may set a handler.

@@ -103,11 +103,11 @@ def _sound_values(path: Path) -> Iterator[None]:
 
 def _find_series(folder: Path) -> Series:
     found = contents(folder)
-    headers, left_out = found.slices, sum(map(len, found.left_out.values()))
+    headers, others = found.slices, listed(found.left_out)
     if not headers:
-        others = listed(found.left_out) or "nothing"
         raise InputError(
-            f"{folder} holds no slices of a CT in DICOM, but {others}: give the folder in which they lie."
+            f"{folder} holds no slices of a CT in DICOM, but {others or 'nothing'}: give the folder in which "
+            "they lie."
         )
     series: dict[str, list[Dataset]] = {}
     for header in headers:
@@ -121,9 +121,9 @@ def _find_series(folder: Path) -> Series:
     check_units(headers, slices, str(folder))
     ordered, affine, remark = regular_grid(slices, str(folder))
     remarks = [remark] if remark else []
-    if left_out:
-        counts = f"{len(slices)} slices are read, {left_out} other entries left out"
-        remarks.append(f"{folder}: {counts}: {listed(found.left_out)}.")
+    if others:
+        count = sum(map(len, found.left_out.values()))
+        remarks.append(f"{folder}: {len(slices)} slices are read, {count} other entries left out: {others}.")
     return Series(ordered, affine, _describe(headers[0]), tuple(remarks))
 
 

@@ -185,8 +185,8 @@ def _check_names(slices: Sequence[Dataset], others: Sequence[str], folder: Path)
     lost = [name for name in others if _pattern(name) in known]
     if lost:
         raise InputError(
-            f"{folder} has lost slices: {some_of(lost)} {'is' if len(lost) == 1 else 'are'} empty or no "
-            "DICOM, though named like the others; get them again, or remove them to go on without."
+            f"{folder} has lost slices, for these files are empty or no DICOM: {some_of(lost)}; get them "
+            "again, or remove them to go on without."
         )
 
 

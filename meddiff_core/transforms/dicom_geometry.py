@@ -129,8 +129,10 @@ def _even_steps(
         and (np.abs(gaps - usual) > _SAME_MM).sum() > 1
     )
     if rounded and off <= _ROUNDED_MM * np.abs(normal).sum() and _count_on(numbers):
-        remark = f"the positions of the slices are rounded to whole mm, {step:.4g} mm apart on average"
-        return step, start, f"{name}: {remark}."
+        remark = (
+            f"{name}: the positions of the slices are rounded to whole mm, {step:.4g} mm apart on average."
+        )
+        return step, start, remark
     if rounded:
         raise InputError(
             f"{name} has slices {gaps.min():.4g} to {gaps.max():.4g} mm apart: their positions are rounded "

@@ -23,8 +23,6 @@ _KINDS = (
     (0, b"<", (), "holds a web page: download the file again"),
     (0, b"version https://git-lfs", (), "holds a Git LFS pointer: fetch the file itself"),
 )
-_DAMAGED = "cannot be read: its compressed data are damaged; get it again."
-_CUT_SHORT = "cannot be read: it is cut short; get it again."
 _BLOCK = 2**20
 
 
@@ -60,9 +58,9 @@ def unzipped(path: Path) -> bytes:
         try:
             parts.append(member.decompress(packed))
         except zlib.error as error:
-            raise InputError(f"{path} {_DAMAGED}") from error
+            raise _damaged(path) from error
         if not member.eof:
-            raise InputError(f"{path} {_CUT_SHORT}")
+            raise _cut_short(path)
         packed = member.unused_data
     return b"".join(parts)
 
@@ -91,6 +89,14 @@ def check_mha(path: Path, size: int) -> None:
             for block in iter(lambda: file.read(_BLOCK), b""):
                 found += len(stream.decompress(block))
         except zlib.error as error:
-            raise InputError(f"{path} {_DAMAGED}") from error
+            raise _damaged(path) from error
     if not stream.eof or found != size:
-        raise InputError(f"{path} {_CUT_SHORT}")
+        raise _cut_short(path)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} cannot be read: its compressed data are damaged; get it again.")
+
+
+def _cut_short(path: Path) -> InputError:
+    return InputError(f"{path} cannot be read: it is cut short; get it again.")

@@ -73,8 +73,10 @@ def _check_length(content: bytes, image: nib.Nifti1Image, path: Path) -> None:
     slices = int(np.prod(image.shape[2:]))
     held = (len(content) - int(image.dataobj.offset)) / slice_bytes
     if held < slices or held >= slices + 1:
-        said = f"{int(held)} slices, while its header says {slices}"
-        raise InputError(f"{path} holds {said}: it is damaged or cut short; get it again.")
+        raise InputError(
+            f"{path} cannot be read: it holds {int(held)} slices, while its header says {slices}; get it "
+            "again."
+        )
 
 
 def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:

@@ -47,7 +47,7 @@ def result_name(meta: Mapping, postfix: str) -> str:
 
 
 def list_scans(
-    image: PathLike | Sequence[PathLike],
+    image: PathLike | Sequence[PathLike] | None,
     anatomy: PathLike | None = None,
     lesion: PathLike | None = None,
     organ: PathLike | None = None,
@@ -57,6 +57,7 @@ def list_scans(
     Args:
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
             sub-folders with DICOM series, whose other contents are left out with a line; or a list of those.
+            None, a config's default, is refused.
         anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
         lesion: the same for lesion masks.
         organ: the same for organ masks.
@@ -68,6 +69,8 @@ def list_scans(
     Raises:
         InputError: something is missing, a folder holds no scan, or two scans would write the same result.
     """
+    if image is None:
+        raise InputError("No image is given: name a CT by --image, a file or the folder of a DICOM series.")
     given = list(image) if isinstance(image, list | tuple) else [image]
     for entry in given:
         _check_path("image", entry)
@@ -146,8 +149,9 @@ def _scans_of(folder: Path) -> list[Path]:
             f"{folder} holds no CT, but {found}: put {known} files or folders with DICOM series into it."
         )
     if any(left_out.values()):
-        counts = f"{len(scans)} scans are taken, {sum(map(len, left_out.values()))} other entries left out"
-        logger.warning("%s: %s: %s.", folder, counts, listed(left_out))
+        counts = (len(scans), sum(map(len, left_out.values())))
+        sentence = "%s: %s scans are taken, %s other entries left out: %s."
+        logger.warning(sentence, folder, *counts, listed(left_out))
     return scans
 
 
