@@ -128,7 +128,7 @@ REFUSED = {
     "a device": (lambda path: Path("/dev/null"), "is no volume"),
     "no name": (lambda path: "", "image is ''"),
     "a number": (lambda path: 5, "image is 5"),
-    "None": (lambda path: None, "image is None"),
+    "None": (lambda path: None, "No image is given"),
     "an empty list": (lambda path: [], "list of images is empty"),
     "a list of numbers": (lambda path: [1, 2], "image is"),
     "twice the same name": (lambda path: twins(path), "results of the same name"),
