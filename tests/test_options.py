@@ -11,7 +11,7 @@ from monai.bundle import ConfigWorkflow
 from meddiff_core import option_names
 from meddiff_core.errors import InputError
 from meddiff_core.option_names import check_options
-from meddiff_core.option_values import PATHS
+from meddiff_core.option_values import COUNTS, PATHS
 
 BUNDLES = Path(__file__).parents[1] / "bundles"
 DENOISING = ("ct_denoising/inference.json",)
@@ -124,6 +124,7 @@ VALUES = [
     ({"output_dir": "out#1"}, "output_dir is out::1: MONAI's configs turn # into ::, so rename"),
     ({"report": "yes"}, "report is 'yes': use true or false."),
     ({"report": 1}, "report is 1: use true or false."),
+    ({"report": 0}, "report is 0: use true or false."),
     ({"keep_identifiers": "on"}, "keep_identifiers is 'on': use true or false."),
 ]
 
@@ -132,6 +133,15 @@ VALUES = [
 def test_a_value_that_is_none_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         check(DENOISING, options)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_of_training_is_checked(name, value):
+    with pytest.raises(
+        InputError, match=f"{name} is {value!r}: use a whole number of at least {COUNTS[name]}"
+    ):
+        check(TRAINING, {name: value})
 
 
 def test_every_option_that_names_a_file_is_one_of_a_config():
