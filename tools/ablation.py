@@ -14,9 +14,8 @@ from pathlib import Path
 
 import fire
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.files import whole_file
-from meddiff_core.user_errors import show_sentences
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 ARMS = {

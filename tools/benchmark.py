@@ -20,9 +20,8 @@ from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
 from benchmarks.lesion_methods import make_method as lesion_method
 from benchmarks.scans import read_scans
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
-from meddiff_core.user_errors import show_sentences
 
 Words = str | Sequence[str]
 
@@ -179,25 +178,21 @@ def inference(
     output_dir: str,
     images: Words | None = None,
     regions: Words = "chest",
-    sections: Words = "monai,levers,forwards,scaling,memory",
+    sections: Words = "monai,forwards,memory",
     block: str | Sequence[int] | None = "192,192,96",
-    sizes: Words | Sequence[int] = "64,96,128,192",
     memory_shape: str | Sequence[int] | None = None,
-    longest: float = 1800,
     repeats: int = 3,
 ) -> None:
-    """Measure what the levers on speed are worth; write tables as Markdown and JSON, and a plot.
+    """Measure what inference takes; write tables as Markdown and JSON.
 
     Args:
-        output_dir: where `inference.md`, `inference.json` and `inference.png` go.
+        output_dir: where `inference.md` and `inference.json` go.
         images: one CT; default a phantom of the region.
         regions: its region.
-        sections: monai (beside its sliding_window_inference), levers (one after the other), forwards (counted
-            for 384x384x256 voxels), scaling (with the body, one and two processes), memory (of a run).
+        sections: monai (beside its sliding_window_inference), forwards (counted for 384x384x256 voxels),
+            memory (of a run).
         block: voxels of the central block for the section monai; None for the whole scan.
-        sizes: sides of the cubes for the section scaling.
         memory_shape: voxels of the phantom for the section memory, such as 512,512,600; None leaves it out.
-        longest: seconds; a lever's run that would take longer is extrapolated from two measured windows.
         repeats: measurements of one evaluation, of which the fastest counts.
     """
     scans = read_scans(_words(images) if images else None, _words(regions))
@@ -207,9 +202,7 @@ def inference(
         scans[0],
         sections=_words(sections),
         block=_sizes(block),
-        sizes=_sizes(sizes),
         memory_shape=_sizes(memory_shape),
-        longest=longest,
         repeats=repeats,
         output_dir=Path(output_dir),
     )

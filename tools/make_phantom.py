@@ -12,10 +12,9 @@ import fire
 import nibabel as nib
 import numpy as np
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.files import whole_file
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import show_sentences
 
 
 def write_phantom(

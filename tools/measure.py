@@ -9,10 +9,9 @@ import fire
 import numpy as np
 
 from meddiff_core.conditions.regions import region_window
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.metrics.image_quality import psnr, ssim
 from meddiff_core.transforms.load import LoadCTd
-from meddiff_core.user_errors import show_sentences
 
 
 def main(reference: str, images: str | Sequence[str], region: str = "chest") -> None:

@@ -16,11 +16,9 @@ import fire
 import torch
 from zoo_rules.weights import weight_sources
 
-from meddiff_core.checksums import sha256_of
-from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.files import sha256_of, whole_file
 from meddiff_core.networks.weights import read_state, whole_state
-from meddiff_core.user_errors import show_sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLES = ROOT / "bundles"

@@ -10,9 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.files import whole_file
-from meddiff_core.user_errors import show_sentences
 
 
 def main(log_dir: str, output: str) -> None:

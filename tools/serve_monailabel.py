@@ -15,9 +15,8 @@ from pathlib import Path
 import fire
 from package_bundle import BUNDLES, package_files
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.files import whole_file
-from meddiff_core.user_errors import show_sentences
 
 APP = Path(__file__).resolve().parent / "monailabel_app"
 

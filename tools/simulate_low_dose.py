@@ -7,10 +7,10 @@ from pathlib import Path
 import fire
 from monai.transforms import Compose
 
+from meddiff_core.errors import show_sentences
 from meddiff_core.transforms.load import LoadCTd
 from meddiff_core.transforms.low_dose import SimulateLowDosed
 from meddiff_core.transforms.save import save_volume
-from meddiff_core.user_errors import show_sentences
 
 
 def main(image: str, output: str, kind: str = "white", noise_level: float = 27.0, seed: int = 0) -> None:

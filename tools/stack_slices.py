@@ -20,10 +20,9 @@ from monai.data import MetaTensor
 from scipy import ndimage
 
 from meddiff_core.conditions.regions import HUWindow, region_window
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, show_sentences
 from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import volume_suffix
-from meddiff_core.user_errors import show_sentences
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Grey levels in a window; every other slice is in HU."""

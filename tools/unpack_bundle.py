@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import fire
 
-from meddiff_core.checksums import sha256_of
-from meddiff_core.errors import InputError
-from meddiff_core.user_errors import show_sentences
+from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.files import sha256_of
 
 SUMS = "SHA256SUMS"
 # Ours have some 15 MB; a larger one would rather fill the disk than be a bundle.

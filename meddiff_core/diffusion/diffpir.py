@@ -1,38 +1,10 @@
-"""DiffPIR, arXiv 2305.08995: the data step for denoising and the step with renewed noise (eq. 9-11)."""
+"""DiffPIR, arXiv 2305.08995: the step with renewed noise (eq. 11)."""
 
 from __future__ import annotations
 
 import torch
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
-
-
-class DenoisingDataTerm:
-    """Pulls the clean image towards the measurement `y = x0 + n`, n of standard deviation `sigma_n` (eq. 10).
-
-    `argmin |y - x|^2 / sigma_n^2 + lambda |x - x0|^2 / sigma_t^2 = x0 + w (y - x0)` with
-    `w = sigma_t^2 / (sigma_t^2 + lambda sigma_n^2)`.
-
-    Args:
-        schedule: noise schedule.
-        measurement: y, `(B, 1, X, Y, Z)` in [-1, 1] scale.
-        noise_level: sigma_n in [-1, 1] scale.
-        fidelity: lambda; 10. DiffPIR's own code mixes [0, 1] and [-1, 1], so its lambda is 4 times ours.
-    """
-
-    def __init__(
-        self, schedule: NoiseSchedule, measurement: torch.Tensor, noise_level: float, fidelity: float = 10.0
-    ) -> None:
-        self.schedule = schedule
-        self.measurement = measurement
-        self.noise_variance = noise_level**2
-        self.fidelity = fidelity
-
-    def __call__(self, x0: torch.Tensor, t: int) -> torch.Tensor:
-        """The clean image after the data step at timestep `t`."""
-        variance = self.schedule.sigma(t) ** 2
-        weight = variance / (variance + self.fidelity * self.noise_variance)
-        return torch.lerp(x0, self.measurement, float(weight))
 
 
 class DiffPIRStep:

@@ -13,12 +13,11 @@ from scipy import ndimage
 
 from meddiff_core.conditions.body import ellipsoid
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_count, check_number
 from meddiff_core.inferers.background import Background, content_of_mask
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count, check_number
 
 _AROUND_ORGAN = 3
 """Blocks of context."""

@@ -10,9 +10,9 @@ from math import prod
 
 import torch
 
-from meddiff_core.inferers.window_grid import Window, window_shape
+from meddiff_core.conditions.boxes import Box, box_shape
+from meddiff_core.distributed import count
 from meddiff_core.inferers.windowed import WindowedDenoiser
-from meddiff_core.processes import count
 
 logger = logging.getLogger("meddiff")
 
@@ -91,5 +91,5 @@ def seconds_per_voxel(denoiser: WindowedDenoiser) -> float:
     return seconds / passes / _voxels(windows)
 
 
-def _voxels(windows: list[Window]) -> int:
-    return sum(prod(window_shape(window)) for window in windows)
+def _voxels(windows: list[Box]) -> int:
+    return sum(prod(box_shape(window)) for window in windows)

@@ -9,14 +9,15 @@ import torch
 from monai.data import MetaTensor
 
 from meddiff_core.conditions.body import body_mask
-from meddiff_core.diffusion.diffpir import DenoisingDataTerm, DiffPIRStep
+from meddiff_core.diffusion.data_terms import DenoisingDataTerm
+from meddiff_core.diffusion.diffpir import DiffPIRStep
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.inferers.noise_level import central_slab, estimate_noise_level
+from meddiff_core.errors import check_count, check_number
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count, check_number
+from meddiff_core.physics.noise_level import central_slab, estimate_noise_level
 
 logger = logging.getLogger("meddiff")
 

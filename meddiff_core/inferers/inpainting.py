@@ -8,17 +8,16 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from meddiff_core.conditions.boxes import lesion_boxes
 from meddiff_core.conditions.feather import feathered
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.repaint import evaluations, repaint, resampling_plan
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.errors import InputError
-from meddiff_core.inferers.crops import lesion_boxes
+from meddiff_core.errors import InputError, check_count, check_number
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count, check_number
 
 LEAST_CROP = 64
 """Voxels per axis of a crop: a little more than the patches of the training."""

@@ -10,9 +10,9 @@ from monai.data import MetaTensor
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
+from meddiff_core.errors import check_count
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count
 
 
 class ReconstructionInferer(VolumeInferer):

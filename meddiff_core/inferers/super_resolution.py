@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from meddiff_core.diffusion.data_terms import SlabDataTerm
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.diffusion.slab_data_term import SlabDataTerm
-from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.diffusion.timesteps import timestep_list
+from meddiff_core.errors import check_count, check_number
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count, check_number
+from meddiff_core.physics.slab_layout import SlabLayout
 
 
 class SuperResolutionInferer(VolumeInferer):

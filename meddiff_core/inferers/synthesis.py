@@ -16,12 +16,11 @@ from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_count, check_flag, check_number
 from meddiff_core.inferers.background import AIR_HU, Background, content_of_map
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.options import check_count, check_flag, check_number
 
 SOLVERS = ("ddpm", "dpm_solver")
 

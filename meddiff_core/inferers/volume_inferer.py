@@ -14,15 +14,14 @@ from tqdm import tqdm
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.errors import InputError
+from meddiff_core.distributed import rank
+from meddiff_core.errors import InputError, check_count, check_flag, check_number
 from meddiff_core.inferers.background import Background, air_level, content_of_scan
 from meddiff_core.inferers.cost import Cost, Rehearsal
 from meddiff_core.inferers.memory import Memory
 from meddiff_core.inferers.precision import check_precision
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
-from meddiff_core.options import check_count, check_flag, check_number
-from meddiff_core.processes import rank
 
 logger = logging.getLogger("meddiff")
 

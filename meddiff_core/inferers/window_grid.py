@@ -11,9 +11,8 @@ import torch
 from monai.data.utils import dense_patch_slices
 from monai.utils import ensure_tuple_rep
 
+from meddiff_core.conditions.boxes import Box
 from meddiff_core.inferers.background import BLOCK
-
-Window = tuple[slice, ...]
 
 LEAST_PIECE = 32
 """Voxels that a window cut off by the border keeps along an axis, as many as the smallest training patch."""
@@ -62,7 +61,7 @@ class WindowGrid:
         grid = dense_patch_slices(sizes, self.roi_size, strides) if all(sizes) else []
         self.windows = self._with_content([tuple(map(_shifted, window, self._box)) for window in grid])
 
-    def moved(self, generator: torch.Generator) -> list[Window]:
+    def moved(self, generator: torch.Generator) -> list[Box]:
         """Windows side by side, from a random offset: every voxel lies in one, and borders never stay.
 
         At the ends of an axis they are smaller, so that together they are as large as the volume.
@@ -83,7 +82,7 @@ class WindowGrid:
             cuts[-2] = cuts[-3] + (cuts[-1] - cuts[-3]) // 2 // self._divisor * self._divisor
         return [slice(*ends) for ends in pairwise(cuts)]
 
-    def _with_content(self, windows: Sequence[Window]) -> list[Window]:
+    def _with_content(self, windows: Sequence[Box]) -> list[Box]:
         if self._content is None:
             return list(windows)
         return [window for window in windows if self._content[tuple(map(_blocks, window))].any()]
@@ -101,11 +100,6 @@ class WindowGrid:
             start = int(min(start, size - length))
             box.append(slice(start, start + length))
         return box
-
-
-def window_shape(window: Window) -> tuple[int, ...]:
-    """Voxels of a window along each axis."""
-    return tuple(part.stop - part.start for part in window)
 
 
 def _evened(size: int, roi: int, overlap: float, divisor: int) -> int:

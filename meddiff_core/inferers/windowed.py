@@ -10,15 +10,14 @@ from monai.data.utils import compute_importance_map
 from torch import distributed
 from torch.nn import functional as F
 
+from meddiff_core.conditions.boxes import Box, box_shape
+from meddiff_core.conditions.channels import ANATOMY, CONDITIONS, NOISY, POSITION
 from meddiff_core.conditions.position import coordinate_axis
 from meddiff_core.inferers.background import Background
 from meddiff_core.inferers.precision import network_autocast
-from meddiff_core.inferers.window_grid import Window, WindowGrid, window_shape
+from meddiff_core.inferers.window_grid import WindowGrid
 
 Network = Callable[..., torch.Tensor]
-
-ANATOMY_CHANNEL = 4
-"""Of the network's input: the noisy image and three coordinates come first."""
 
 
 class WindowedDenoiser:
@@ -117,19 +116,19 @@ class WindowedDenoiser:
             self.background.fill(total, x_t, t, covered[inside] == 0)
         return total
 
-    def ahead(self, evaluations: int) -> Iterator[list[Window]]:
+    def ahead(self, evaluations: int) -> Iterator[list[Box]]:
         """The windows of so many evaluations to come, which are not made."""
         generator = self._generator.clone_state()
         for number in range(evaluations):
             yield self.grid.moved(generator) if number < self.moving else self.grid.windows
 
     def _predictions(
-        self, x_t: torch.Tensor, t: int, windows: Sequence[Window]
-    ) -> Iterator[tuple[Sequence[Window], torch.Tensor]]:
+        self, x_t: torch.Tensor, t: int, windows: Sequence[Box]
+    ) -> Iterator[tuple[Sequence[Box], torch.Tensor]]:
         """This process's windows with their predictions `(B, 1, ...)`, batch by batch of equal shape."""
         if self.split:
             windows = windows[distributed.get_rank() :: distributed.get_world_size()]
-        for _, group in groupby(sorted(windows, key=window_shape), key=window_shape):
+        for _, group in groupby(sorted(windows, key=box_shape), key=box_shape):
             equal = list(group)
             for first in range(0, len(equal), self.window_batch):
                 batch = equal[first : first + self.window_batch]
@@ -137,7 +136,7 @@ class WindowedDenoiser:
                 if self.on_progress is not None:
                     self.on_progress(len(batch) / len(windows))
 
-    def predict(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
+    def predict(self, x_t: torch.Tensor, t: int, windows: Sequence[Box]) -> torch.Tensor:
         """The network's output for windows of equal shape of the padded `x_t`, `(B, 1, ...)` float32."""
         device = self.device or x_t.device
         inputs = self._inputs(x_t, windows).to(device)
@@ -147,19 +146,19 @@ class WindowedDenoiser:
             prediction = self.network(inputs, timesteps=timesteps, class_labels=labels).float()
             if self.guidance_scale == 1:
                 return prediction
-            inputs[:, ANATOMY_CHANNEL] = 0
+            inputs[:, ANATOMY] = 0
             unconditional = self.network(inputs, timesteps=timesteps, class_labels=labels * 0).float()
         return torch.lerp(unconditional, prediction, self.guidance_scale)
 
-    def _inputs(self, x_t: torch.Tensor, windows: Sequence[Window]) -> torch.Tensor:
-        channels = ANATOMY_CHANNEL + (1 if self.conditions is None else self.conditions.shape[1])
-        inputs = torch.zeros(len(windows), channels, *window_shape(windows[0]), device=x_t.device)
+    def _inputs(self, x_t: torch.Tensor, windows: Sequence[Box]) -> torch.Tensor:
+        channels = CONDITIONS.start + (1 if self.conditions is None else self.conditions.shape[1])
+        inputs = torch.zeros(len(windows), channels, *box_shape(windows[0]), device=x_t.device)
         for one, window in zip(inputs, windows, strict=True):
-            one[0] = x_t[(0, 0, *window)]
+            one[NOISY] = x_t[(0, 0, *window)]
             for k, (axis, part) in enumerate(zip(self.axes, window, strict=True)):
-                one[1 + k] = axis[part].reshape([-1 if a == k else 1 for a in range(3)])
+                one[POSITION][k] = axis[part].reshape([-1 if a == k else 1 for a in range(3)])
             if self.conditions is not None:
-                one[ANATOMY_CHANNEL:] = self.conditions[(0, slice(None), *window)]
+                one[CONDITIONS] = self.conditions[(0, slice(None), *window)]
         # the faster layout for convolutions over volumes, on CPU and GPU
         return inputs.contiguous(memory_format=torch.channels_last_3d)
 
@@ -173,7 +172,7 @@ class WindowedDenoiser:
         return self._weight
 
     def _covered(
-        self, windows: Sequence[Window], weight: torch.Tensor | None, device: torch.device
+        self, windows: Sequence[Box], weight: torch.Tensor | None, device: torch.device
     ) -> torch.Tensor:
         """The weight of all windows in each voxel of the padded volume; 0 where none lies."""
         if weight is not None:

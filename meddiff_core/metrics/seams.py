@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from meddiff_core.inferers.window_grid import Window
+from meddiff_core.conditions.boxes import Box
 
 # Planes at this distance see the same anatomy as the border; nearer ones may be part of a soft seam.
 _NEARBY = (-4, -3, -2, 2, 3, 4)
 
 
-def window_borders(windows: Sequence[Window], shape: Sequence[int]) -> list[list[int]]:
+def window_borders(windows: Sequence[Box], shape: Sequence[int]) -> list[list[int]]:
     """Planes in the volume where a window begins or ends, per axis; p lies between voxels p-1 and p."""
     return [
         sorted({p for window in windows for p in (window[axis].start, window[axis].stop) if 0 < p < size})
@@ -20,7 +20,7 @@ def window_borders(windows: Sequence[Window], shape: Sequence[int]) -> list[list
     ]
 
 
-def seam_index(volume: np.ndarray, windows: Sequence[Window], mask: np.ndarray | None = None) -> float:
+def seam_index(volume: np.ndarray, windows: Sequence[Box], mask: np.ndarray | None = None) -> float:
     """How much larger the jump between neighbouring voxels is across the windows' borders than nearby.
 
     The mean absolute difference across all border planes of an axis, divided by the one across the planes 2

@@ -8,6 +8,7 @@ import torch
 from monai.networks.nets import ControlNet
 from torch import nn
 
+from meddiff_core.conditions.channels import CONTROL
 from meddiff_core.networks.condition_stem import cells_of
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.networks.detail_control import DetailControl
@@ -59,7 +60,7 @@ class ControlledDenoiser(nn.Module):
 
         Channels that are not there count as zero, so that the foundation's own input is legal.
         """
-        missing = 5 + self.control.channels - x.shape[1]
+        missing = CONTROL.start + self.control.channels - x.shape[1]
         if missing > 0:
             x = torch.cat([x, x.new_zeros(x.shape[0], missing, *x.shape[2:])], dim=1)
         return self.foundation(x, timesteps, class_labels, noise_code, control=self.control)

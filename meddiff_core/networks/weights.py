@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from meddiff_core.checksums import check_sha256
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_flag
+from meddiff_core.files import check_sha256
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
-from meddiff_core.options import check_flag
 
 _FOUNDATION = "foundation."
 """How names begin that belong to the foundation in a whole `ControlledDenoiser`."""

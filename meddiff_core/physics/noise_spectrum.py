@@ -76,24 +76,27 @@ class NoiseSpectrum:
         return cls(radial, axial)
 
     def power(self, shape: Sequence[int]) -> torch.Tensor:
-        """Power of each frequency of `torch.fft.rfftn`, mean 1 over the whole spectrum.
+        """Power of each frequency of `torch.fft.fftn`, mean 1.
 
         Args:
-            shape: `(X, Y, Z)`, slices along the last axis.
+            shape: `(X, Y, Z)`, slices along the last axis; `(X, Y)` for one slice.
 
         Returns:
-            float32 `(X, Y, Z // 2 + 1)`.
+            float32 in that shape.
         """
         x, y = (np.fft.fftfreq(n) for n in shape[:2])
         in_plane = _at(np.hypot(x[:, None], y), self.radial, RADIAL_LIMIT)
-        along = _at(np.abs(np.fft.fftfreq(shape[2])), self.axial, 0.5)
-        power = (in_plane / in_plane.mean())[..., None] * (along / along.mean())[: shape[2] // 2 + 1]
+        power = in_plane / in_plane.mean()
+        if len(shape) == 3:
+            along = _at(np.abs(np.fft.fftfreq(shape[2])), self.axial, 0.5)
+            power = power[..., None] * (along / along.mean())
         return torch.from_numpy(power.astype(np.float32))
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None = None) -> torch.Tensor:
         """Noise of unit variance with this spectrum, float32 `(X, Y, Z)`, periodic."""
         white = torch.randn(tuple(shape), generator=generator)
-        return torch.fft.irfftn(torch.fft.rfftn(white) * self.power(shape).sqrt(), s=tuple(shape))
+        amplitude = self.power(shape)[..., : shape[-1] // 2 + 1].sqrt()  # the half that rfftn keeps
+        return torch.fft.irfftn(torch.fft.rfftn(white) * amplitude, s=tuple(shape))
 
     def code(self) -> torch.Tensor:
         """The few numbers that a network is told: log power in bands, zero in each for white noise.

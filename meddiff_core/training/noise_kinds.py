@@ -41,8 +41,6 @@ class WhiteNoise:
         power: timesteps are even in `t ** power`; 0.5 draws small t more often than large ones, because the
             noise of real scans, 10 to 50 HU, is that of t = 5 to 90 in the HU windows of the regions.
         drop_anatomy: how often the anatomy becomes the null label; 0.1 as in the paper.
-        max_voxel_mm: patches whose voxels are larger than this in plane do not get this kind: they hold no
-            texture at the scale of a scan's noise.
     """
 
     def __init__(
@@ -51,13 +49,11 @@ class WhiteNoise:
         timesteps: Sequence[int] = (0, 999),
         power: float = 1.0,
         drop_anatomy: float = 0.1,
-        max_voxel_mm: float = math.inf,
     ) -> None:
         self.share = share
         self.first, self.last = timesteps
         self.power = power
         self.drop_anatomy = drop_anatomy
-        self.max_voxel_mm = max_voxel_mm
 
     def __call__(self, schedule: NoiseSchedule, images: torch.Tensor) -> NoisyPatches:
         """Put noise on clean patches `(B, 1, X, Y, Z)` in [-1, 1]."""

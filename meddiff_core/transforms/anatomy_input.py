@@ -103,7 +103,7 @@ def _read_labels(path: Path) -> MetaTensor:
     if highest < BODY:
         logger.warning(
             "%s has no body outline (label %d): tissue without a name becomes air; merge a body mask into "
-            "the map, for example with tools/prepare_data.py.",
+            "the map, for example with python -m meddiff_core.preparation.",
             path,
             BODY,
         )

@@ -16,7 +16,7 @@ def load_datalist(path: str | Path, section: str, needs: str | None = None) -> l
     MONAI's `load_decathlon_datalist` resolves `image` and `label` only.
 
     Args:
-        path: the JSON file, as `tools/prepare_data.py` writes it.
+        path: the JSON file, as `meddiff_core.preparation` writes it.
         section: `training`, `validation` or `test`.
         needs: a key such as `lesion`; items without it are left out.
 
@@ -25,7 +25,9 @@ def load_datalist(path: str | Path, section: str, needs: str | None = None) -> l
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"Data list {path} does not exist: make one with tools/prepare_data.py.")
+        raise InputError(
+            f"Data list {path} does not exist: make one with python -m meddiff_core.preparation."
+        )
     try:
         items = json.loads(path.read_text(encoding="utf-8"))[section]
     except (ValueError, KeyError, TypeError) as error:

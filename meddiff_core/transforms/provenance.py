@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 import meddiff_core
-from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
+from meddiff_core.files import sha256_of
 
 DESCRIPTION_LENGTH = 79
 """NIfTI-1 holds 79 characters and a zero in its description."""

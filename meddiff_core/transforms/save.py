@@ -12,9 +12,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_flag
 from meddiff_core.files import whole_file, write_json
-from meddiff_core.options import check_flag
 from meddiff_core.transforms.provenance import DESCRIPTION_LENGTH, Provenance
 from meddiff_core.transforms.save_dicom import save_series
 from meddiff_core.transforms.scans import result_name

@@ -9,8 +9,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_layout import SlabLayout
 from meddiff_core.transforms.thin_slices import (
     MAX_FACTOR,
     check_in_plane,

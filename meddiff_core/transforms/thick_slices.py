@@ -8,7 +8,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 
-from meddiff_core.diffusion.slabs import SlabMeans, slabs_of
+from meddiff_core.physics.slabs import SlabMeans, slabs_of
 
 
 class RandThickSlicesd(MapTransform, Randomizable):

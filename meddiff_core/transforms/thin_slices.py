@@ -15,9 +15,8 @@ from monai.transforms import MapTransform
 from monai.utils import ensure_tuple_rep
 
 from meddiff_core.conditions.regions import region_window
-from meddiff_core.diffusion.slab_layout import SlabLayout
-from meddiff_core.errors import InputError
-from meddiff_core.options import check_flag
+from meddiff_core.errors import InputError, check_flag
+from meddiff_core.physics.slab_layout import SlabLayout
 
 logger = logging.getLogger("meddiff")
 

@@ -11,7 +11,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.transforms.low_dose import white_noise
+from meddiff_core.physics.low_dose import white_noise
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 

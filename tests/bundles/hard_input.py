@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigWorkflow
 
+from meddiff_core.errors import user_sentence
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import user_sentence
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from meddiff_core.errors import user_sentence
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import user_sentence
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 

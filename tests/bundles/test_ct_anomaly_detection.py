@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from meddiff_core.conditions.vocabulary import BODY, COARSE_OF, label_id
+from meddiff_core.errors import user_sentence
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import user_sentence
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 LUNG = label_id("lung")

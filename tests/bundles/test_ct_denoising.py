@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from meddiff_core.conditions.regions import region_window
+from meddiff_core.errors import user_sentence
 from meddiff_core.metrics.image_quality import psnr
-from meddiff_core.user_errors import user_sentence
 
 
 def denoise(bundle, image, output_dir, **options):

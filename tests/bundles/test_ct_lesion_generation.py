@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from meddiff_core.engines.weight_export import export_weights
+from meddiff_core.errors import user_sentence
 from meddiff_core.metrics import lesion_segmenter
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.phantoms import make_phantom
+from meddiff_core.training.weight_export import export_weights
 from meddiff_core.transforms import anatomy_input
-from meddiff_core.user_errors import user_sentence
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 NO_PICTURE = {"postprocessing#transforms#3#_disabled_": True}

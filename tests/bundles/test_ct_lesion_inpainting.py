@@ -12,11 +12,11 @@ import torch
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.conditions.vocabulary import label_id
-from meddiff_core.engines.weight_export import export_weights
+from meddiff_core.errors import user_sentence
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import user_sentence
+from meddiff_core.training.weight_export import export_weights
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 FEW = {"steps": 2, "jump_length": 1, "jump_rounds": 1, "region": "abdomen"}

@@ -11,12 +11,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from meddiff_core.diffusion.slabs import SlabMeans
-from meddiff_core.engines.weight_export import export_weights
+from meddiff_core.errors import user_sentence
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.user_errors import user_sentence
+from meddiff_core.physics.slabs import SlabMeans
+from meddiff_core.training.weight_export import export_weights
 
 SHAPE, SPACING = (24, 24, 16), (14.0, 14.0, 12.0)
 NO_PICTURE = {"postprocessing#transforms#4#_disabled_": True}

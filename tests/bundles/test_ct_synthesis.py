@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from meddiff_core.errors import user_sentence
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms import anatomy_input
-from meddiff_core.user_errors import user_sentence
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 NO_PICTURE = {"postprocessing#transforms#2#_disabled_": True}

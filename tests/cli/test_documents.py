@@ -32,7 +32,7 @@ NOT_RUN = {
     "new=": "the same",
     "cp ": "the same",
     "sed ": "the same",
-    "python tools/benchmark.py inference ": "minutes to hours: tests/tools/test_inference_benchmark.py",
+    "python tools/benchmark.py inference ": "minutes: tests/tools/test_inference_benchmark.py",
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
 """How commands begin that no test runs here, and why."""
@@ -144,7 +144,8 @@ def test_the_options_in_a_text_exist(document):
 
 def tool_options() -> set[str]:
     """Options of the tools: those of argparse, and the parameters of functions that `fire` calls."""
-    trees = [ast.parse(path.read_text()) for path in ROOT.glob("tools/**/*.py")]
+    sources = [*ROOT.glob("tools/**/*.py"), *ROOT.glob("meddiff_core/preparation/*.py")]
+    trees = [ast.parse(path.read_text()) for path in sources]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
     return {node.arg for node in nodes if isinstance(node, ast.arg)} | {

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from meddiff_core.diffusion.data_terms import DenoisingDataTerm
 from meddiff_core.diffusion.ddim import DDIM
-from meddiff_core.diffusion.diffpir import DenoisingDataTerm, DiffPIRStep
+from meddiff_core.diffusion.diffpir import DiffPIRStep
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.sample import sample
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule

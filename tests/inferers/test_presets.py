@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_flag
 from meddiff_core.inferers.presets import choose_preset
-from meddiff_core.options import check_flag
 
 PRESETS = {"fast": {"steps": 1}, "paper": {"steps": 1000}}
 

@@ -12,13 +12,13 @@ import torch
 from torch import distributed, multiprocessing
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.distributed import Processes, count, gathered, rank
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.background import Background
 from meddiff_core.inferers.memory import Memory
 from meddiff_core.inferers.reconstruction import ReconstructionInferer
 from meddiff_core.inferers.synthesis import SynthesisInferer
 from meddiff_core.inferers.windowed import WindowedDenoiser
-from meddiff_core.processes import Processes, count, gathered, rank
 
 SCHEDULE = NoiseSchedule()
 SHAPE = (72, 64, 40)

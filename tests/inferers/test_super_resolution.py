@@ -6,11 +6,11 @@ import pytest
 import torch
 from monai.data import MetaTensor, list_data_collate
 
+from meddiff_core.diffusion.data_terms import SLICE_NOISE, SlabDataTerm
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.diffusion.slab_data_term import SLICE_NOISE, SlabDataTerm
-from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.super_resolution import SuperResolutionInferer
+from meddiff_core.physics.slab_layout import SlabLayout
 
 SCHEDULE = NoiseSchedule()
 SHAPE, LAYOUT = (12, 10, 20), SlabLayout(4, 5.0)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from meddiff_core.conditions.boxes import box_shape
 from meddiff_core.inferers.background import BLOCK
-from meddiff_core.inferers.window_grid import LEAST_PIECE, WindowGrid, window_shape
+from meddiff_core.inferers.window_grid import LEAST_PIECE, WindowGrid
 
 CASES = [
     # shape, roi_size, divisor
@@ -39,7 +40,7 @@ def test_moved_windows_hold_every_voxel_once(shape, roi_size, divisor):
         windows = grid.moved(generator)
         assert (times_covered(grid, windows) == 1).all()
         for window in windows:
-            sizes = window_shape(window)
+            sizes = box_shape(window)
             # an axis that is too short for that is cut into equal parts
             least = [min(LEAST_PIECE, roi // 2) for roi in grid.roi_size]
             assert all(n % divisor == 0 for n in sizes)
@@ -63,7 +64,7 @@ def test_moved_windows_lie_elsewhere_each_time_and_the_seed_decides_where():
 def test_fixed_windows_cover_all_with_one_size(shape, roi_size, divisor, overlap):
     grid = WindowGrid(shape, roi_size, overlap, divisor)
     assert times_covered(grid, grid.windows).min() >= 1
-    assert {window_shape(window) for window in grid.windows} == {grid.roi_size}
+    assert {box_shape(window) for window in grid.windows} == {grid.roi_size}
     assert all(n % divisor == 0 for n in grid.roi_size)
 
 
@@ -103,7 +104,7 @@ def test_a_box_of_content_at_the_end_of_a_padded_volume():
     grid = WindowGrid((34, 39, 33), 16, 0.0, 16, content)
     assert grid.padded == (48, 48, 48)
     (window,) = grid.windows
-    assert window_shape(window) == (16, 16, 16)
+    assert box_shape(window) == (16, 16, 16)
     assert all(part.start <= 32 and part.stop >= 40 for part in window)
 
 

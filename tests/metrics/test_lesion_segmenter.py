@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from meddiff_core.engines.weight_export import export_weights
 from meddiff_core.errors import InputError
 from meddiff_core.metrics.lesion_segmenter import (
     GRID_MM,
@@ -21,6 +20,7 @@ from meddiff_core.metrics.lesion_segmenter import (
     segmenter_input,
     segmenter_network,
 )
+from meddiff_core.training.weight_export import export_weights
 
 CONFIG = Path(__file__).parents[2] / "bundles" / "ct_lesion_generation" / "configs" / "segmenter.json"
 

@@ -7,11 +7,11 @@ import hashlib
 import pytest
 import torch
 
-from meddiff_core.engines.weight_export import export_weights
 from meddiff_core.errors import InputError
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import PRESETS, CTDenoiser
 from meddiff_core.networks.weights import load_controlled_weights
+from meddiff_core.training.weight_export import export_weights
 
 SHAPE = (16, 8, 8)
 

@@ -9,12 +9,12 @@ import pickle
 import pytest
 import torch
 
-from meddiff_core.checksums import named_sha256, sha256_of
-from meddiff_core.engines.weight_export import export_weights
 from meddiff_core.errors import InputError
+from meddiff_core.files import named_sha256, sha256_of
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
 from meddiff_core.networks.weights import load_controlled_weights, load_weights, read_state, whole_state
+from meddiff_core.training.weight_export import export_weights
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from benchmarks import bundle, lesion_cases
 from benchmarks.lesion_cases import LesionCase
 from benchmarks.lesion_peers import copy_and_blend, texture
 
-from meddiff_core.engines.weight_export import export_weights
 from meddiff_core.errors import InputError
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
+from meddiff_core.training.weight_export import export_weights
 
 SHAPE = (40, 40, 24)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

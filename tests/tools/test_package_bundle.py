@@ -17,8 +17,8 @@ from package_bundle import BUNDLES, SUMS, package_bundle
 from unpack_bundle import unpack_bundle
 from verify_bundles import failures
 
-from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
+from meddiff_core.files import sha256_of
 from meddiff_core.phantoms import make_phantom
 
 NAMES = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())

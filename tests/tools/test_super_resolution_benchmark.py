@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from meddiff_core.engines.weight_export import export_weights
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
-from meddiff_core.user_errors import user_sentence
+from meddiff_core.training.weight_export import export_weights
 
 METHODS = ["nearest", "trilinear", "trilinear_projected", "cubic", "cubic_projected"]
 

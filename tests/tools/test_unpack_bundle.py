@@ -9,8 +9,8 @@ import pytest
 import unpack_bundle as tool
 from unpack_bundle import unpack_bundle
 
-from meddiff_core.checksums import sha256_of
 from meddiff_core.errors import InputError
+from meddiff_core.files import sha256_of
 
 FILES = {"LICENSE": b"free", "configs/metadata.json": b"{}"}
 

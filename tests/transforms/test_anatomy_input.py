@@ -11,9 +11,9 @@ from monai.transforms import Compose, Invertd, Orientationd
 
 from meddiff_core.conditions.detect import detect_region_of_labels
 from meddiff_core.conditions.vocabulary import BODY, NUM_LABELS, label_id
-from meddiff_core.engines.scan_dataset import ScanDataset
-from meddiff_core.engines.scan_evaluator import ScanEvaluator
 from meddiff_core.errors import InputError
+from meddiff_core.evaluation.scan_dataset import ScanDataset
+from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
 from meddiff_core.reports.picture import SavePictured
 from meddiff_core.transforms.anatomy_input import LoadAnatomyd, anatomy_items
 from meddiff_core.transforms.save import SaveCTd

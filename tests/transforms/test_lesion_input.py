@@ -10,8 +10,8 @@ from monai.transforms import Compose, Invertd, Orientationd
 from scipy import ndimage
 
 from meddiff_core.conditions.vocabulary import BODY, label_id
-from meddiff_core.engines.scan_dataset import FAILED, ScanDataset
 from meddiff_core.errors import InputError
+from meddiff_core.evaluation.scan_dataset import FAILED, ScanDataset
 from meddiff_core.transforms.anatomy_input import LoadAnatomyd
 from meddiff_core.transforms.lesion_input import HealthyAnatomyd, LesionMaskd, lesion_items
 from meddiff_core.transforms.load import LoadCTd, LoadLabelsd, LoadMasksd

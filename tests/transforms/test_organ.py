@@ -6,8 +6,8 @@ import pytest
 from monai.transforms import Compose, Orientationd
 
 from meddiff_core.conditions.vocabulary import BODY, label_id
-from meddiff_core.engines.scan_dataset import FAILED, ScanDataset
 from meddiff_core.errors import InputError
+from meddiff_core.evaluation.scan_dataset import FAILED, ScanDataset
 from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
 from meddiff_core.transforms.organ import OrganMaskd, select_organ
 

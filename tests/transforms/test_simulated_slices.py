@@ -7,8 +7,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_layout import SlabLayout
 from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
 from meddiff_core.transforms.thin_slices import ThinSlicesd
 

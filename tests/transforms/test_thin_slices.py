@@ -12,8 +12,8 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd, Orientationd
 
-from meddiff_core.diffusion.slab_layout import SlabLayout
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_layout import SlabLayout
 from meddiff_core.transforms.thin_slices import AgreeWithSlicesd, ThinSlicesd
 from meddiff_core.transforms.windowing import RestoreHUd, ScaleHUd
 

@@ -9,7 +9,8 @@ from benchmarks.scans import Scan
 from scipy import ndimage
 
 from meddiff_core.conditions.regions import HUWindow, region_window
-from meddiff_core.transforms.low_dose import item_seed, simulate_low_dose
+from meddiff_core.physics.low_dose import simulate_low_dose
+from meddiff_core.transforms.low_dose import item_seed
 
 # Values are clipped to 1.5 windows, not to 1: clipping bends the noise at the window's ends (0.2 to 0.45 dB).
 CLIP = 1.5

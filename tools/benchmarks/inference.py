@@ -1,10 +1,10 @@
-"""Inference benchmark: what each lever on speed is worth, on one volume and one network."""
+"""Inference benchmark: beside MONAI's sliding windows, calls of the network, and memory."""
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +12,96 @@ import monai
 import numpy as np
 import torch
 from benchmarks.bundle import bundle_parts
-from benchmarks.cases import central_block
+from benchmarks.cases import central_block, make_case
 from benchmarks.inference_forwards import forwards_rows
-from benchmarks.inference_levers import LEVERS, lever_rows
 from benchmarks.inference_memory import memory_row
 from benchmarks.inference_monai import monai_rows
-from benchmarks.inference_plot import plot
-from benchmarks.inference_scaling import scaling
-from benchmarks.inference_tables import page
-from benchmarks.inference_tasks import NOISE_LEVEL, TASKS, denoising_task
 from benchmarks.scans import Scan
-from tqdm import tqdm
+from benchmarks.table import Row, Table, number, sizes
 
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.files import whole_file, write_json
 
-SECTIONS = ("monai", "levers", "forwards", "scaling", "memory")
+_NOISE_LEVEL = 0.15  # in [-1, 1], as in the denoising benchmark
+
+_INTRODUCTION = """\
+# Inference
+
+{volume}, {region}, {shape} voxels of {spacing} mm, on {device}: {cpu}, {threads} thread(s); torch {torch},
+MONAI {monai}. Noise is simulated.
+"""
+_MONAI = """\
+## Beside MONAI's `sliding_window_inference`
+
+One evaluation of a central block, same network, windows and overlap (0.5), the fastest of several in turn.
+MONAI gets the coordinates of the windows, the conditions, its importance map ready made and the same memory
+layout. Share: of the wall time, spent inside the network. Wanted: a difference of at most 1e-5 in float32,
+a share of at least 90 %."""
+_FORWARDS = """\
+## Calls of the network
+
+Counted in a dry run of the scan enlarged to this size, with the presets of the bundles; `paper` is the
+published recipe. With guidance each window counts twice."""
+_MEMORY = """\
+## Memory of a run on the command line
+
+`ct_denoising` on a phantom; announced is what the run itself says beforehand."""
+
+TABLES: dict[str, Table] = {
+    "monai": Table(
+        lambda rows: _MONAI,
+        {
+            "precision": itemgetter("precision"),
+            "block": sizes("shape"),
+            "windows": lambda row: f"{row['windows']} of {sizes('window')(row)}",
+            "largest difference": lambda row: f"{row['largest_difference']:.1e}",
+            "ours, s": number("seconds_ours", 2),
+            "MONAI, s": number("seconds_monai", 2),
+            "share": number("network_share_ours", 3),
+            "MONAI's": number("network_share_monai", 3),
+        },
+    ),
+    "forwards": Table(
+        lambda rows: _FORWARDS,
+        {
+            "task": itemgetter("task"),
+            "preset": itemgetter("preset"),
+            "voxels": sizes("shape"),
+            "forwards": lambda row: str(row["forwards"]),
+            "million voxels": lambda row: f"{row['voxels'] / 1e6:.1f}",
+        },
+    ),
+    "memory": Table(
+        lambda rows: _MEMORY,
+        {
+            "voxels": sizes("shape"),
+            "one float32 copy, GB": number("volume_gb", 1),
+            "peak, GB": number("peak_gb", 1),
+            "announced, GB": number("announced_gb", 1),
+            "seconds": number("seconds", 1),
+        },
+    ),
+}
+"""The sections by name."""
 
 
 def run(
     scan: Scan,
     sections: Sequence[str],
     block: tuple[int, int, int] | None,
-    sizes: Sequence[int],
     memory_shape: Sequence[int] | None,
-    longest: float,
     repeats: int,
     output_dir: Path,
 ) -> dict[str, Any]:
-    """Run the sections; write `inference.json`, `inference.md` and `inference.png`, anew after each result.
+    """Run the sections; write `inference.json` and `inference.md`, anew after each result.
 
     Args:
         scan: clean scan.
-        sections: of `SECTIONS`; memory is left out without `memory_shape`.
+        sections: of `TABLES`; memory is left out without `memory_shape`.
         block: central block for the comparison with MONAI; None for the whole scan.
-        sizes: sides of the cubes of `scaling`.
         memory_shape: voxels of the phantom whose run is measured.
-        longest: seconds of a run from which on it is only extrapolated.
         repeats: of measurements of one evaluation.
         output_dir: folder for the files.
 
@@ -58,31 +109,32 @@ def run(
         InputError: an unknown section, or a run on the command line failed.
     """
     for section in sections:
-        if section not in SECTIONS:
-            raise InputError(f"Unknown section {section!r}: use {', '.join(SECTIONS)}.")
-    result: dict[str, Any] = {"facts": facts(scan, repeats)}
-    if "monai" in sections:
-        for row in _beside_monai(scan, block, repeats):
-            _add(result, "monai", row, output_dir)
-    if "levers" in sections:
-        for name, make_task in TASKS.items():
-            rows = lever_rows(make_task(scan), longest)
-            for row in tqdm(rows, f"Levers, {name}", len(LEVERS[name])):
-                _add(result, "levers", row, output_dir)
-    if "forwards" in sections:
-        for row in forwards_rows(scan):
-            _add(result, "forwards", row, output_dir)
-    if "scaling" in sections:
-        (network,) = bundle_parts("ct_denoising", ("network",), device="cpu")
-        result["scaling"] = scaling(network, sizes, repeats=repeats)
-        _write(result, output_dir)
-    if "memory" in sections and memory_shape:
-        result["memory"] = memory_row(scan.region, memory_shape)
-        _write(result, output_dir)
+        if section not in TABLES:
+            raise InputError(f"Unknown section {section!r}: use {', '.join(TABLES)}.")
+    measured = {
+        "monai": lambda: _beside_monai(scan, block, repeats),
+        "forwards": lambda: forwards_rows(scan),
+        "memory": lambda: [memory_row(scan.region, memory_shape)] if memory_shape else [],
+    }
+    result: dict[str, Any] = {"facts": facts(scan)}
+    for section in sections:
+        for row in measured[section]():
+            result.setdefault(section, []).append(row)
+            write_json(output_dir / "inference.json", result)
+            with whole_file(output_dir / "inference.md") as draft:
+                draft.write_text(page(result), encoding="utf-8")
     return result
 
 
-def facts(scan: Scan, repeats: int) -> dict[str, Any]:
+def page(result: Row) -> str:
+    """Tables of what `inference.json` holds; sections that were not run are left out."""
+    known = result["facts"]
+    text = {key: sizes(key)(known) for key in ("shape", "spacing")}
+    parts = [TABLES[section].page(result[section]) for section in TABLES if result.get(section)]
+    return "\n".join([_INTRODUCTION.format(**known | text), *parts])
+
+
+def facts(scan: Scan) -> dict[str, Any]:
     """What the numbers stand on: volume, machine, versions."""
     return {
         "volume": scan.name,
@@ -94,43 +146,29 @@ def facts(scan: Scan, repeats: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "monai": monai.__version__,
-        "repeats": repeats,
     }
 
 
 def _beside_monai(scan: Scan, block: tuple[int, int, int] | None, repeats: int) -> Iterator[dict]:
     """On a block whose sides the network can take: MONAI pads to the window only."""
     (network,) = bundle_parts("ct_denoising", ("network",))
-    divisor = network.divisor
     start, size = central_block(scan.hu, block or scan.hu.shape)
-    box = tuple(slice(a, a + n // divisor * divisor) for a, n in zip(start, size, strict=True))
-    part = scan._replace(hu=scan.hu[box])
-    task = denoising_task(part)
-    schedule, device = task.inferer.schedule, task.inferer.device
-    anatomy = coarse_labels(part.hu, np.linalg.norm(scan.affine[:3, :3], axis=0))
-    t = schedule.nearest_timestep(NOISE_LEVEL)
+    whole = [n // network.divisor * network.divisor for n in size]
+    part = scan._replace(hu=scan.hu[tuple(slice(a, a + n) for a, n in zip(start, whole, strict=True))])
+    case = make_case(part, "white", _NOISE_LEVEL, None, seed=0)
+    (inferer,) = bundle_parts("ct_denoising", ("inferer",), region=scan.region, noise_level=case.sigma_hu)
+    schedule = inferer.schedule
+    anatomy = coarse_labels(part.hu, case.spacing)
+    t = schedule.nearest_timestep(_NOISE_LEVEL)
     return monai_rows(
-        task.network,
-        schedule.alpha(t).sqrt() * torch.as_tensor(task.inputs).as_subclass(torch.Tensor),
+        network,
+        schedule.alpha(t).sqrt() * case.window.to_unit(torch.as_tensor(case.noisy))[None, None],
         t,
         region_id(scan.region),
         torch.as_tensor(anatomy)[None, None].float(),
-        device,
+        next(network.parameters()).device,
         repeats=repeats,
     )
-
-
-def _add(result: dict, section: str, row: dict, output_dir: Path) -> None:
-    result.setdefault(section, []).append(row)
-    _write(result, output_dir)
-
-
-def _write(result: dict, output_dir: Path) -> None:
-    with whole_file(output_dir / "inference.json") as draft:
-        draft.write_text(json.dumps(result, indent=1))
-    with whole_file(output_dir / "inference.md") as draft:
-        draft.write_text(page(result))
-    plot(result, output_dir / "inference.png")
 
 
 def _cpu() -> str:

@@ -12,7 +12,7 @@ from benchmarks.lesion_cases import LesionCase
 from benchmarks.lesion_methods import Method
 from tqdm import tqdm
 
-from meddiff_core.engines.report import means
+from meddiff_core.evaluation.report import means
 from meddiff_core.files import whole_file
 from meddiff_core.metrics.lesion_segmenter import LesionSegmenter
 from meddiff_core.metrics.lesions import dice, lesion_metrics, outside_difference

@@ -20,9 +20,9 @@ from monai.transforms import Compose
 from scipy.interpolate import make_interp_spline
 
 from meddiff_core.conditions.regions import HUWindow, region_window
-from meddiff_core.diffusion.slab_layout import SlabLayout
-from meddiff_core.diffusion.slabs import SlabMeans
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.physics.slabs import SlabMeans
 from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
 from meddiff_core.transforms.thin_slices import AgreeWithSlicesd, ThinSlicesd, layout_between
 from meddiff_core.transforms.windowing import RestoreHUd, ScaleHUd

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai.bundle import ConfigParser
 
-from meddiff_core.checksums import sha256_of
+from meddiff_core.files import sha256_of
 
 
 def weight_sources(bundle: Path) -> list[Path]:

@@ -19,8 +19,8 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.tasks.infer.bundle import BundleInferTask
 
 from lib.studies import SOURCE
+from meddiff_core.errors import user_sentence
 from meddiff_core.reports.picture_transform import PictureTransform
-from meddiff_core.user_errors import user_sentence
 
 # What a mask that comes with a request, such as a segment drawn in the viewer, means to a bundle.
 _LABEL_KEYS = {

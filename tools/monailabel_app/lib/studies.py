@@ -11,11 +11,10 @@ from monai.transforms import Compose, Orientationd
 from monailabel.interfaces.datastore import Datastore
 
 from meddiff_core.conditions.detect import detect_region
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.transforms.coarse_anatomy import CoarseAnatomyd
 from meddiff_core.transforms.load import LoadCTd, LoadMasksd
 from meddiff_core.transforms.save import save_volume
-from meddiff_core.user_errors import user_sentence
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.tasks.train.bundle import BundleTrainTask
 
 from lib.studies import list_training_images, prepare
+from meddiff_core.errors import show_sentences
 from meddiff_core.files import whole_file
-from meddiff_core.user_errors import show_sentences
 
 FINE_TUNED = "model_finetuned.pt"
 """Stands beside `model.pt`, which stays as it was packaged; `model_filename` chooses."""

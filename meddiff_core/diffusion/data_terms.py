@@ -1,0 +1,68 @@
+"""Data terms `(x0, t) -> x0`: they pull the clean image towards what was measured (eq. 10, 12)."""
+
+from __future__ import annotations
+
+import torch
+
+from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.physics.slabs import SlabMeans
+
+SLICE_NOISE = 0.01
+"""Nominal standard deviation of a thick slice in [-1, 1]: 9 HU in the window of the chest, 2 in others."""
+
+
+class DenoisingDataTerm:
+    """Pulls the clean image towards the measurement `y = x0 + n`, n of standard deviation `sigma_n` (eq. 10).
+
+    `argmin |y - x|^2 / sigma_n^2 + lambda |x - x0|^2 / sigma_t^2 = x0 + w (y - x0)` with
+    `w = sigma_t^2 / (sigma_t^2 + lambda sigma_n^2)`.
+
+    Args:
+        schedule: noise schedule.
+        measurement: y, `(B, 1, X, Y, Z)` in [-1, 1] scale.
+        noise_level: sigma_n in [-1, 1] scale.
+        fidelity: lambda; 10. DiffPIR's own code mixes [0, 1] and [-1, 1], so its lambda is 4 times ours.
+    """
+
+    def __init__(
+        self, schedule: NoiseSchedule, measurement: torch.Tensor, noise_level: float, fidelity: float = 10.0
+    ) -> None:
+        self.schedule = schedule
+        self.measurement = measurement
+        self.noise_variance = noise_level**2
+        self.fidelity = fidelity
+
+    def __call__(self, x0: torch.Tensor, t: int) -> torch.Tensor:
+        """The clean image after the data step at timestep `t`."""
+        variance = self.schedule.sigma(t) ** 2
+        weight = variance / (variance + self.fidelity * self.noise_variance)
+        return torch.lerp(x0, self.measurement, float(weight))
+
+
+class SlabDataTerm:
+    """Pulls the clean image towards the measurement `y = H x0 + n`, H the means of slabs (eq. 12).
+
+    `argmin |y - H x|^2 + rho_t |x - x0|^2` with `rho_t = lambda sigma_n^2 / sigma_t^2`, as DiffPIR weights
+    it. For whole slabs of s voxels that is `x0 + U(y - H x0) / (1 + s rho_t)`: nearly the whole difference
+    while there is much noise, ever less of it towards the end, where the network knows better. sigma_n is
+    `SLICE_NOISE`, because the result is made to agree with the slices afterwards whatever their noise.
+
+    Args:
+        schedule: noise schedule.
+        slabs: H.
+        measurement: y, `(B, 1, X, Y, n_thick)` in [-1, 1].
+        fidelity: lambda; 10 as in denoising, 0 takes the whole difference in each step.
+    """
+
+    def __init__(
+        self, schedule: NoiseSchedule, slabs: SlabMeans, measurement: torch.Tensor, fidelity: float = 10.0
+    ) -> None:
+        self.schedule = schedule
+        self.slabs = slabs
+        self.measurement = measurement
+        self.fidelity = fidelity
+
+    def __call__(self, x0: torch.Tensor, t: int) -> torch.Tensor:
+        """The clean image after the data step at timestep `t`."""
+        rho = self.fidelity * (SLICE_NOISE / float(self.schedule.sigma(t))) ** 2
+        return self.slabs.correct(x0, self.measurement, rho)

@@ -1,0 +1,121 @@
+"""The metrics of super-resolution after an evaluation, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from meddiff_core.conditions.regions import HUWindow, region_window
+from meddiff_core.errors import InputError
+from meddiff_core.evaluation.markdown import number, table
+from meddiff_core.evaluation.report import EvaluationReport, means
+from meddiff_core.metrics.slice_quality import slice_psnr, slice_ssim
+from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.transforms.scans import scan_stem
+
+_COLUMNS = {
+    "psnr": ("PSNR", 2),
+    "ssim": ("SSIM", 4),
+    "psnr_input": ("input PSNR", 2),
+    "ssim_input": ("input SSIM", 4),
+}
+
+
+class SuperResolutionReport(EvaluationReport):
+    """Writes `super_resolution.json` and `.md`, and puts the means into `engine.state.metrics`.
+
+    Per volume: PSNR and SSIM of the axial slices in the region's window, of the result and of the input
+    (linear interpolation of the thick slices, projected to agree with them).
+
+    Args:
+        output_dir: folder of the two files.
+        drop_slices: thick slices at either end whose thin ones do not count; 1, because a method has
+            neighbours on one side only there.
+        pred_key: result in HU, `(1, X, Y, Z)` on the thin grid.
+        label_key: the real thin slices in HU, a MetaTensor; the volume is named after its file.
+        image_key: the input by `ThinSlicesd` and `ScaleHUd`.
+
+    Raises:
+        InputError: `drop_slices` is no whole number of at least 0.
+    """
+
+    name = "super_resolution"
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        drop_slices: int = 1,
+        pred_key: str = "pred",
+        label_key: str = "label",
+        image_key: str = "image",
+    ) -> None:
+        super().__init__(output_dir)
+        if isinstance(drop_slices, bool) or not isinstance(drop_slices, int) or drop_slices < 0:
+            raise InputError(f"drop_slices is {drop_slices!r}: use a whole number of at least 0.")
+        self.drop_slices = drop_slices
+        self.keys = (pred_key, label_key, image_key)
+
+    def measure(self, item: Mapping) -> dict:
+        """The numbers of one volume."""
+        pred, label, image = (item[key] for key in self.keys)
+        window, layout = region_window(str(image.meta["region"])), SlabLayout.from_meta(image.meta)
+        name = scan_stem(label.meta["filename_or_obj"])
+        inner = layout.within(image.shape[-1], self.drop_slices)
+        if inner.stop <= inner.start:
+            raise InputError(f"{name} has {layout.n_thick} thick slices: use fewer drop_slices.")
+        result, real, linear = (
+            np.asarray(hu[0].cpu())[..., inner] for hu in (pred, label, window.to_hu(image))
+        )
+        quality = slice_quality(result, real, window)
+        linear_quality = slice_quality(linear, real, window)
+        return {
+            "volume": name,
+            "region": str(image.meta["region"]),
+            "thick_slices": "simulated" if image.meta["simulated"] else "real",
+            "factor": layout.factor,
+            "slices": inner.stop - inner.start,
+            **quality,
+            **{f"{key}_input": value for key, value in linear_quality.items()},
+        }
+
+    def result(self) -> dict:
+        """Content of `super_resolution.json`."""
+        rows = [{key: volume[key] for key in _COLUMNS} for volume in self.volumes]
+        return {"drop_slices": self.drop_slices, "mean": means(rows), "volumes": self.volumes}
+
+    def page(self, result: Mapping) -> str:
+        """Table of `result`."""
+        rows = [
+            [
+                volume["volume"],
+                volume["region"],
+                volume["thick_slices"],
+                f"{volume['factor']:g}",
+                str(volume["slices"]),
+                *_numbers(volume),
+            ]
+            for volume in result["volumes"]
+        ]
+        header = ["volume", "region", "thick slices", "factor", "slices"]
+        header += [name for name, _ in _COLUMNS.values()]
+        mean = ["mean", "", "", "", "", *_numbers(result["mean"])]
+        return (
+            f"Super-resolution, {len(rows)} volume(s). PSNR (dB) and SSIM per axial slice, averaged, in the "
+            f"region's HU window, without {result['drop_slices']} thick slice(s) at either end. The input is "
+            "the linear interpolation of the thick slices, projected to agree with them.\n\n"
+            f"{table(header, [*rows, mean])}\n"
+        )
+
+
+def slice_quality(prediction: np.ndarray, reference: np.ndarray, window: HUWindow) -> dict[str, float]:
+    """`psnr` and `ssim` per axial slice, averaged; volumes `(X, Y, Z)` in HU."""
+    return {
+        "psnr": slice_psnr(prediction, reference, window),
+        "ssim": slice_ssim(prediction, reference, window),
+    }
+
+
+def _numbers(row: Mapping[str, float]) -> list[str]:
+    return [number(row.get(key), digits) for key, (_, digits) in _COLUMNS.items()]

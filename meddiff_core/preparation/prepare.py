@@ -1,0 +1,128 @@
+"""Prepare a folder of CTs for training: region volumes, anatomy maps and a data list split by patient.
+
+examples:
+  python -m meddiff_core.preparation --input_dir CTS --output_dir prepared
+  python -m meddiff_core.preparation --input_dir AMOS22 --output_dir prepared --dataset amos22
+
+An item that an earlier run completed from the same files with the same options is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from meddiff_core.errors import InputError, user_sentence
+from meddiff_core.files import whole_file
+from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
+from meddiff_core.preparation.datasets import dataset_table
+from meddiff_core.preparation.item import Settings, finished_items, prepare
+from meddiff_core.preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
+from meddiff_core.preparation.sources import Rules, Source, find_sources, parse_regions
+from meddiff_core.preparation.split import split_patients
+
+SECTIONS = ("training", "validation", "test")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the tool; 0 when every CT was prepared, 1 when one was not or nothing could be."""
+    args = parse_options(argv, __doc__)
+    if args.list_datasets:
+        print(dataset_table())
+        return 0
+    try:
+        failures = run(args)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, reason in failures:
+        print(f"Skipped {name}: {reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def run(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """Prepare what the options name and write the data list; names and reasons of what failed."""
+    check_options(args)
+    layout, spacing = chosen_layout(args), chosen_spacing(args.spacing)
+    rules = Rules(parse_regions(args.region) if args.region else (), args.patient_pattern)
+    sources = find_sources(args.input_dir, layout, rules)
+    held_out = find_sources(args.val_dir, layout, rules) if args.val_dir else []
+    sections = _sections(sources, held_out, args)
+    segment = has_totalsegmentator()
+    if not segment:
+        print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
+    settings = Settings(args.output_dir, spacing, segment, layout.label_map, layout.lesion_values)
+    items, failures = _prepare_all(sources + held_out, settings, args.workers)
+    _write_datalist(args.output_dir, items, sections)
+    return failures
+
+
+def _sections(sources: list[Source], held_out: list[Source], args: argparse.Namespace) -> dict[str, str]:
+    """Section of the data list for every patient."""
+    names = sorted(source.name for source in sources + held_out)
+    for name, following in pairwise(names):
+        if name == following:
+            raise InputError(f"Two CTs would both be written as {name}: rename one of them.")
+    patients = {source.patient for source in sources}
+    if not held_out:
+        return split_patients(patients, args.seed, args.val_fraction, args.test_fraction)
+    shared = patients & {source.patient for source in held_out}
+    if shared:
+        raise InputError(f"Patient {min(shared)} is in --input_dir and in --val_dir: move it to one of them.")
+    return dict.fromkeys(patients, "training") | {source.patient: "validation" for source in held_out}
+
+
+def _prepare_all(
+    sources: list[Source], settings: Settings, workers: int
+) -> tuple[list[dict], list[tuple[str, str]]]:
+    """Items of all sources, and names and reasons of what failed."""
+    done = {source: finished_items(source, settings) for source in sources}
+    todo = [source for source in sources if done[source] is None]
+    print(f"{len(sources)} CTs, {len(sources) - len(todo)} of them prepared before.")
+    failures = []
+    with _pool(workers) as pool:
+        futures = {pool.submit(prepare, source, settings): source for source in todo}
+        for future in tqdm(as_completed(futures), total=len(todo), unit="CT", disable=not todo):
+            try:
+                done[futures[future]] = future.result()
+            except Exception as error:  # one bad file does not stop the others
+                failures.append((futures[future].name, _reason(error)))
+    items = [{**item, "patient": source.patient} for source in sources for item in done[source] or ()]
+    return items, sorted(failures)
+
+
+def _pool(workers: int) -> Executor:
+    if workers == 0:
+        return ThreadPoolExecutor(1)
+    # Not forked: torch and ITK hold threads that do not survive it. One thread each, as there are workers.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "A worker was killed, most often for want of memory: use fewer --workers."
+    return user_sentence(error) or f"{type(error).__name__}: {error}"
+
+
+def _write_datalist(output_dir: Path, items: list[dict], sections: dict[str, str]) -> None:
+    datalist = {"name": output_dir.resolve().name, "modality": {"0": "CT"}, "tensorImageSize": "3D"}
+    for section in SECTIONS:
+        datalist[section] = [item for item in items if sections[item["patient"]] == section]
+    with whole_file(output_dir / "datalist.json") as draft:
+        draft.write_text(json.dumps(datalist, indent=1), encoding="utf-8")
+    counts = ", ".join(f"{len(datalist[section])} for {section}" for section in SECTIONS)
+    print(f"{output_dir / 'datalist.json'} lists {counts}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
