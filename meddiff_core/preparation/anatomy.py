@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.conditions.vocabulary import BODY, LABELS, label_id
+from meddiff_core.conditions.vocabulary import BODY, LABELS, NUM_LABELS, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.layout import Masks
 from meddiff_core.preparation.volume import read_mask, write_volume
@@ -27,19 +27,18 @@ def has_totalsegmentator() -> bool:
     return shutil.which(TOTALSEGMENTATOR) is not None
 
 
-def read_labels(masks: Masks, label_map: Mapping[str, str] | None, hu: MetaTensor) -> np.ndarray | None:
+def read_labels(masks: Masks, hu: MetaTensor) -> np.ndarray | None:
     """Vocabulary ids `(X, Y, Z)` from a label map or from one mask per structure; `None` without any.
 
     Args:
-        masks: the files.
-        label_map: see `Layout.label_map`; what it does not name becomes 0.
+        masks: the files; what their `label_map` does not name becomes 0.
         hu: the CT, from `read_ct`.
     """
     if not masks.files:
         return None
     if not masks.separate:
-        return _named_values(read_mask(masks.files[0], hu), label_map, masks.files[0].name)
-    ids = {path: _structure_id(scan_stem(path), label_map) for path in masks.files}
+        return _named_values(read_mask(masks.files[0], hu), masks.label_map, masks.files[0].name)
+    ids = {path: _structure_id(scan_stem(path), masks.label_map) for path in masks.files}
     labels = np.zeros(hu.shape[1:], dtype=np.uint8)
     for path, structure in ids.items():
         if structure:
@@ -86,17 +85,18 @@ def _run_totalsegmentator(hu: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def _named_values(values: np.ndarray, label_map: Mapping[str, str] | None, name: str) -> np.ndarray:
-    values = np.rint(values).astype(np.int32)
-    if values.min() < 0 or (label_map is None and values.max() >= BODY):
-        raise InputError(
-            f"{name} holds values from {values.min()} to {values.max()}:"
-            f" give TotalSegmentator v2 labels, which are 0 to {BODY - 1}."
-        )
-    names = {str(value): label for value, label in LABELS.items()} if label_map is None else label_map
-    table = np.zeros(max(values.max(), *map(int, names)) + 1, dtype=np.uint8)
-    for value, label in names.items():
-        table[int(value)] = label_id(label)
-    return table[values]
+    values = np.rint(values)
+    if label_map is None:
+        if values.min() < 0 or values.max() >= NUM_LABELS:
+            raise InputError(
+                f"{name} holds values from {values.min():g} to {values.max():g}: give TotalSegmentator v2"
+                " labels, or name its values with --label_map."
+            )
+        return values.astype(np.uint8)
+    labels = np.zeros(values.shape, dtype=np.uint8)
+    for value, label in label_map.items():
+        labels[values == int(value)] = label_id(label)
+    return labels
 
 
 def _structure_id(name: str, label_map: Mapping[str, str] | None) -> int:

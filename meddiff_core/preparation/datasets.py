@@ -15,7 +15,7 @@ from pathlib import Path
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.layout import Layout
 
-_LAYOUT_KEYS = ("ignore", "labels", "label_map", "lesions", "lesion_values", "patient", "region", "images")
+_LAYOUT_KEYS = ("ignore", "lesions", "lesion_values", "patient", "region", "images")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ def dataset_table() -> str:
 
 def _dataset(entry: dict) -> Dataset:
     entry = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    labels, label_map = entry.pop("labels", ()), entry.pop("label_map", None)
     layout = Layout(**{key: entry.pop(key) for key in _LAYOUT_KEYS if key in entry})
+    if labels:
+        layout = replace(layout, labels=dict.fromkeys(labels, label_map))
     if layout.patient:  # ids of two data sets stay apart when their data lists are joined
         layout = replace(layout, patient=f"{entry['name']}_{layout.patient}")
     return Dataset(layout=layout, **entry)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from monai.data import MetaTensor
+from nibabel.affines import voxel_sizes
 
 from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.split import split_regions
@@ -17,6 +18,7 @@ from meddiff_core.files import whole_file
 from meddiff_core.preparation.anatomy import fill_anatomy, read_labels
 from meddiff_core.preparation.sources import Source
 from meddiff_core.preparation.volume import read_ct, read_mask, resample, write_volume
+from meddiff_core.transforms.datalist import FILE_KEYS
 
 # A shorter stretch of a region is the border of its neighbour, as the lung bases on an abdominal CT.
 _MIN_REGION_MM = 100.0
@@ -32,14 +34,12 @@ class Settings:
         output_dir: folder of the data list.
         spacing: isotropic voxel size in mm, 1.0 in the paper; `None` keeps each grid.
         segment: run TotalSegmentator where no map of it is given.
-        label_map: see `Layout.label_map`.
         lesion_values: see `Layout.lesion_values`.
     """
 
     output_dir: Path
     spacing: float | None = 1.0
     segment: bool = False
-    label_map: Mapping[str, str] | None = None
     lesion_values: tuple[int, ...] = ()
 
 
@@ -51,7 +51,7 @@ def finished_items(source: Source, settings: Settings) -> list[dict] | None:
         return None
     if record.get("made_from") != _made_from(source, settings):
         return None
-    files = (item[key] for item in record["items"] for key in item if key != "region")
+    files = (item[key] for item in record["items"] for key in item if key in FILE_KEYS)
     return record["items"] if all((settings.output_dir / file).is_file() for file in files) else None
 
 
@@ -65,9 +65,9 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
         InputError: the CT or a mask cannot be used; there is no record then.
     """
     hu = read_ct(source.image)
-    labels = read_labels(source.labels, settings.label_map, hu)
+    labels = read_labels(source.labels, hu)
     lesion = _read_lesion(source, settings, hu)
-    complete = labels is not None and settings.label_map is None
+    complete = labels is not None and source.labels.label_map is None
     labels, lesion = (_resampled_mask(mask, hu, settings.spacing) for mask in (labels, lesion))
     hu = resample(hu, settings.spacing, "bilinear")
     arrays = {"image": np.rint(hu[0].numpy()).clip(max=np.iinfo(np.int16).max).astype(np.int16)}
@@ -76,10 +76,12 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
     if lesion is not None:
         arrays["lesion"] = lesion
     regions = _regions(source.region, arrays, affine, complete or settings.segment, hu.meta)
+    spacing = [round(float(step), 3) for step in voxel_sizes(affine)]
     items = []
     for region, part in regions.items():
         name = source.name if len(regions) == 1 else f"{source.name}_{region}"
-        items.append({**_write_part(settings.output_dir, name, arrays, affine, part), "region": region})
+        files = _write_part(settings.output_dir, name, arrays, affine, part)
+        items.append({**files, "region": region, "spacing": spacing})
     record = {"items": items, "made_from": _made_from(source, settings)}
     with whole_file(_record_path(source, settings)) as draft:
         draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -144,6 +146,7 @@ def _made_from(source: Source, settings: Settings) -> dict:
     made_from = {
         **chosen,
         "region": source.region,
+        "label_map": source.labels.label_map,
         "files": [[str(file), file.stat().st_mtime] for file in files],
     }
     return json.loads(json.dumps(made_from))  # as it reads back from the record

@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,17 @@ from meddiff_core.transforms.scans import VOLUME_SUFFIXES, scan_stem
 
 
 class Masks(NamedTuple):
-    """Mask files of one CT; `separate` when each file holds one structure, named by the file."""
+    """Mask files of one CT.
+
+    Args:
+        files: the files.
+        separate: each file holds one structure, named by the file.
+        label_map: see `Layout.labels`.
+    """
 
     files: tuple[Path, ...] = ()
     separate: bool = False
+    label_map: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -32,21 +39,21 @@ class Layout:
     Args:
         images: patterns of the CTs; a DICOM series is its folder.
         ignore: patterns of names, with or without suffix, that are no CT although they match.
-        labels: where the label map is, or with a `*` the masks, one per structure. The first hit counts.
+        labels: where the label map is, or with a `*` the masks, one per structure. The first hit counts. With
+            each path, what its values mean: value, or end of the file's name, to label name; `None` for
+            TotalSegmentator's own.
         lesions: where the lesion masks are. All hits count.
         patient: patient id made from the parts; `None` for the DICOM header, else the item itself.
         region: region name, or `auto` to derive it from each volume.
-        label_map: value, or end of the file's name, to label name; `None` for TotalSegmentator's own.
         lesion_values: values in the lesion masks that are lesion; empty for everything above zero.
     """
 
     images: tuple[str, ...] = ("*",)
     ignore: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
+    labels: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     lesions: tuple[str, ...] = ()
     patient: str | None = None
     region: str = "auto"
-    label_map: Mapping[str, str] | None = None
     lesion_values: tuple[int, ...] = ()
 
     def match(self, path: Path) -> Match | None:
@@ -72,8 +79,11 @@ class Match(NamedTuple):
 
     def labels(self) -> Masks:
         """Label map or structure masks of the CT."""
-        found = ((self._files(template), "*" in template) for template in self.layout.labels)
-        return next((Masks(*masks) for masks in found if masks[0]), Masks())
+        found = (
+            Masks(self._files(template), "*" in template, label_map)
+            for template, label_map in self.layout.labels.items()
+        )
+        return next((masks for masks in found if masks.files), Masks())
 
     def lesions(self) -> Masks:
         """Lesion masks of the CT."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.datasets import get_dataset
+from meddiff_core.preparation.label_map import read_label_map
 from meddiff_core.preparation.layout import Layout
 
 
@@ -24,6 +25,7 @@ def parse_options(argv: list[str] | None, description: str) -> argparse.Namespac
     add("--list_datasets", action="store_true", help="print the data sets that are known by name")
     add("--label_dir", type=Path, help="TotalSegmentator maps (or its folders of masks) named like the CTs")
     add("--label_suffix", help="TotalSegmentator maps beside the CTs: their names end so, e.g. _seg")
+    add("--label_map", type=Path, help="JSON file: what the values in other label maps beside the CTs mean")
     add("--lesion_suffix", type=_words, default=(), help="lesion masks beside the CTs, e.g. _tumour,_nodule")
     add("--ignore", type=_words, default=(), help="names that are no CT, e.g. '*_aorta,*_vessels'")
     add("--region", help="auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'")
@@ -67,6 +69,8 @@ def check_options(args: argparse.Namespace) -> None:
         raise InputError(f"{args.val_dir} and {args.input_dir} lie in one another: separate them.")
     if min(args.val_fraction, args.test_fraction) < 0 or args.val_fraction + args.test_fraction >= 1:
         raise InputError("--val_fraction and --test_fraction leave nothing to train on: give less than 1.")
+    if args.label_map and (args.label_dir or args.label_suffix):
+        raise InputError("--label_map names suffixes itself: leave --label_dir and --label_suffix out.")
     if args.workers < 0:
         raise InputError(f"--workers {args.workers} is no number of processes: give 0 or more.")
 
@@ -80,9 +84,12 @@ def chosen_layout(args: argparse.Namespace) -> Layout:
         print(f"{dataset.title}, licence: {dataset.licence}. {dataset.note}".strip())
     if args.label_dir:
         folder = escape(str(args.label_dir.resolve()))
-        layout = replace(layout, labels=(f"{folder}/{{name}}", f"{folder}/{{name}}/*"), label_map=None)
+        layout = replace(layout, labels=dict.fromkeys((f"{folder}/{{name}}", f"{folder}/{{name}}/*")))
     elif args.label_suffix:
-        layout = replace(layout, labels=(f"{{name}}{args.label_suffix}",), label_map=None)
+        layout = replace(layout, labels={f"{{name}}{args.label_suffix}": None})
+    elif args.label_map:
+        names = read_label_map(args.label_map)
+        layout = replace(layout, labels={f"{{name}}{suffix}": values for suffix, values in names.items()})
     if args.lesion_suffix:
         lesions = tuple(f"{{name}}{suffix}" for suffix in args.lesion_suffix)
         layout = replace(layout, lesions=lesions, lesion_values=())

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> list[tuple[str, str]]:
     segment = has_totalsegmentator()
     if not segment:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
-    settings = Settings(args.output_dir, spacing, segment, layout.label_map, layout.lesion_values)
+    settings = Settings(args.output_dir, spacing, segment, layout.lesion_values)
     items, failures = _prepare_all(sources + held_out, settings, args.workers)
     _write_datalist(args.output_dir, items, sections)
     return failures
@@ -85,18 +85,18 @@ def _prepare_all(
     sources: list[Source], settings: Settings, workers: int
 ) -> tuple[list[dict], list[tuple[str, str]]]:
     """Items of all sources, and names and reasons of what failed."""
-    done = {source: finished_items(source, settings) for source in sources}
-    todo = [source for source in sources if done[source] is None]
+    done = {source.name: finished_items(source, settings) for source in sources}
+    todo = [source for source in sources if done[source.name] is None]
     print(f"{len(sources)} CTs, {len(sources) - len(todo)} of them prepared before.")
     failures = []
     with _pool(workers) as pool:
         futures = {pool.submit(prepare, source, settings): source for source in todo}
         for future in tqdm(as_completed(futures), total=len(todo), unit="CT", disable=not todo):
             try:
-                done[futures[future]] = future.result()
+                done[futures[future].name] = future.result()
             except Exception as error:  # one bad file does not stop the others
                 failures.append((futures[future].name, _reason(error)))
-    items = [{**item, "patient": source.patient} for source in sources for item in done[source] or ()]
+    items = [{**item, "patient": source.patient} for source in sources for item in done[source.name] or ()]
     return items, sorted(failures)
 
 

@@ -1,16 +1,17 @@
-"""Read an MSD-style data list: items of `image`, `anatomy`, `lesion`, `organ`, `thick` and `region`."""
+"""Read an MSD-style data list: items of files (`image`, `anatomy`, ...), `region` and `spacing`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from meddiff_core.errors import InputError
 
 FILE_KEYS = ("image", "anatomy", "lesion", "organ", "thick")
 
 
-def load_datalist(path: str | Path, section: str, needs: str | None = None) -> list[dict[str, str]]:
+def load_datalist(path: str | Path, section: str, needs: str | None = None) -> list[dict[str, Any]]:
     """Items of one section of a data list, their files resolved against the list's own folder.
 
     MONAI's `load_decathlon_datalist` resolves `image` and `label` only.

@@ -51,7 +51,7 @@ def box_coordinates(
 
 
 class RandLevelPatchd(MapTransform, Randomizable):
-    """One level of the paper's three kinds of patches; a config chooses between three with MONAI's `OneOf`.
+    """One level of the paper's three kinds of patches; `RandMultiLevelPatchd` or MONAI's `OneOf` draws it.
 
     Adds the coordinates `coords` `(3, X, Y, Z)` of the patch's voxels. Where a volume is thinner than the
     patch, its mirror image continues it, in the image, the labels and the coordinates alike.
@@ -95,13 +95,13 @@ class RandLevelPatchd(MapTransform, Randomizable):
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         result = dict(data)
         shape = result[self.keys[0]].shape[1:]
-        box = [min(n, round(r * z)) for n, r, z in zip(shape, self.roi_size, self.zoom or shape, strict=True)]
+        zoom = self.zooms(shape)
+        box = [min(n, round(r * z)) for n, r, z in zip(shape, self.roi_size, zoom, strict=True)]
         if self.voxels_key:
             start = self._start_around(shape, box, result[self.voxels_key][-1])
         else:
             start = self._start_in_body(shape, box, torch.as_tensor(result[self.body_key]))
         # the part of the patch that the box fills; the rest is mirrored
-        zoom = self.zoom or [n / r for n, r in zip(box, self.roi_size, strict=True)]
         size = [max(1, round(n / z)) for n, z in zip(box, zoom, strict=True)]
         cut = tuple(slice(a, a + n) for a, n in zip(start, box, strict=True))
         for key, mode in self.key_iterator(result, self.mode):
@@ -113,6 +113,17 @@ class RandLevelPatchd(MapTransform, Randomizable):
             result[key] = mirror_to(patch, self.roi_size)
         result["coords"] = mirror_to(box_coordinates(start, box, size, shape), self.roi_size)
         return result
+
+    def zooms(self, shape: Sequence[int]) -> Sequence[float]:
+        """Voxels of a volume of `shape` per voxel of the patch, along each axis."""
+        return self.zoom or [n / r for n, r in zip(shape, self.roi_size, strict=True)]
+
+    def suits(self, shape: Sequence[int], coarse: bool) -> bool:
+        """Whether this level serves a volume of `shape`: see `RandMultiLevelPatchd`."""
+        if self.zoom is None:
+            return True
+        fills = any(n >= r * z for n, r, z in zip(shape, self.roi_size, self.zoom, strict=True))
+        return fills and (not coarse or min(self.zoom) >= 2)
 
     def _start_around(self, shape: Sequence[int], box: Sequence[int], voxels: Sequence[int]) -> list[int]:
         """First voxel of a box that holds one of `voxels`, anywhere within it."""

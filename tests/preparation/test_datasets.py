@@ -64,8 +64,8 @@ def test_entries_use_known_names(dataset):
     assert dataset.licence and dataset.site.startswith("http")
     assert set(dataset.verified) <= {"layout", "labels", "licence"}
     assert bool(dataset.verified) == bool(dataset.source)
-    for label in (dataset.layout.label_map or {}).values():
-        assert label_id(label)
+    for label_map in dataset.layout.labels.values():
+        assert all(label_id(label) for label in (label_map or {}).values())
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -107,7 +107,7 @@ def test_odd_names_are_taken_literally(tmp_path):
     touch(tmp_path, "a[1] {x}*")
     touch(tmp_path, "a[1] {x}*_seg")
     touch(tmp_path, "._a")
-    (source,) = find_sources(tmp_path, Layout(labels=("{name}_seg",)), Rules())
+    (source,) = find_sources(tmp_path, Layout(labels={"{name}_seg": None}), Rules())
     assert source.name == "a_1_x_" and len(source.labels.files) == 1
 
 

@@ -90,7 +90,8 @@ def test_default_spacing_is_1_mm_and_labels_follow(tmp_path, cts, run, body, sav
     save_nifti(cts / "a_tumour.nii.gz", lesion[::-1], AFFINE @ np.diag([-1, 1, 1, 1]) + flip_shift(24))
     code, datalist = run("--lesion_suffix", "_nodule,_tumour")
     (item,) = items(datalist)
-    assert code == 0 and set(item) == {"image", "anatomy", "lesion", "region", "patient"}
+    assert code == 0 and set(item) == {"image", "anatomy", "lesion", "region", "patient", "spacing"}
+    assert item["spacing"] == [1.0, 1.0, 1.0]
     image, mask = load(tmp_path, item["image"]), load(tmp_path, item["lesion"])
     np.testing.assert_allclose(image.header.get_zooms(), 1.0, rtol=1e-5)
     assert image.shape == mask.shape
@@ -160,6 +161,38 @@ def test_labels_stay_and_the_rest_of_the_body_is_named(tmp_path, cts, run, body,
     (item,) = items(datalist)
     anatomy = np.asarray(load(tmp_path, item["anatomy"]).dataobj)
     assert set(np.unique(anatomy)) == {0, label_id("liver"), BODY}
+
+
+def test_label_maps_of_several_kinds_by_a_file_of_names(tmp_path, cts, run, body, save_nifti):
+    names = {"_organs": {"1": "liver", "300": "bone"}, "_ts": "totalsegmentator"}
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    values = np.zeros(body.shape, np.int16)
+    values[10:14, 8:12], values[14:16, 8:12], values[8:10, 8:12] = 1, 300, 7
+    for name in ("a", "b", "c"):
+        save_nifti(cts / f"{name}.nii.gz", body, AFFINE)
+    save_nifti(cts / "a_organs.nii.gz", values, AFFINE)
+    save_nifti(cts / "b_ts.nii.gz", np.where(values == 1, label_id("spleen"), 0).astype(np.uint8), AFFINE)
+    options = ("--spacing", "native", "--region", "abdomen", "--label_map", tmp_path / "names.json")
+    code, datalist = run(*options)
+    found = {item["image"][6]: load(tmp_path, item["anatomy"]) for item in items(datalist)}
+    assert code == 0 and set(found) == set("abc")
+    labels = {name: set(np.unique(np.asarray(image.dataobj))) for name, image in found.items()}
+    # a value without a name is left to thresholds, as is a CT without a map; TotalSegmentator's is complete
+    coarse = {0, BODY, label_id("fat")}
+    assert labels == {
+        "a": coarse | {label_id("liver"), label_id("bone")},
+        "b": {0, BODY, label_id("spleen")},
+        "c": coarse,
+    }
+    voxels = np.argwhere(values == 300)
+    assert set(at_world(found["a"], voxels, AFFINE)) == {label_id("bone")}
+    # other names make the item again
+    (tmp_path / "names.json").write_text(
+        json.dumps({"_organs": {"1": "kidney_left"}, "_ts": "totalsegmentator"})
+    )
+    run(*options)
+    again = np.asarray(load(tmp_path, "anatomy/a.nii.gz").dataobj)
+    assert label_id("kidney_left") in again and label_id("liver") not in again
 
 
 def test_masks_per_structure(tmp_path, cts, run, body, save_nifti):
@@ -261,6 +294,8 @@ def test_val_dir_is_the_validation_set(tmp_path, cts, run, capsys, body, save_ni
         (("--patient_pattern", "p1"), "has no group"),
         (("--val_fraction", "0.6", "--test_fraction", "0.4"), "leave nothing to train on"),
         (("--workers", "-1"), "is no number of processes"),
+        (("--label_map", "no.json"), "no.json with the names of label values cannot be read"),
+        (("--label_map", "m.json", "--label_suffix", "_seg"), "leave --label_dir and --label_suffix out"),
     ],
 )
 def test_one_sentence_and_exit_code_1(tmp_path, monkeypatch, run, capsys, options, sentence):

@@ -12,11 +12,11 @@ from benchmarks.lesion_cases import LesionCase
 from benchmarks.lesion_methods import Method
 from tqdm import tqdm
 
+from meddiff_core.evaluation import markdown
 from meddiff_core.evaluation.report import means
 from meddiff_core.files import whole_file
 from meddiff_core.metrics.lesion_segmenter import LesionSegmenter
 from meddiff_core.metrics.lesions import dice, lesion_metrics, outside_difference
-from meddiff_core.reports import markdown
 
 _SCORES = ("hu_error", "histogram_distance", "seam")
 

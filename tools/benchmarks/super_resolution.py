@@ -13,9 +13,9 @@ from benchmarks.slice_methods import SliceCase, make_slice_case, prepare
 from tqdm import tqdm
 
 from meddiff_core.errors import InputError
+from meddiff_core.evaluation import markdown
 from meddiff_core.files import whole_file
 from meddiff_core.metrics.slice_quality import slice_psnr, slice_ssim
-from meddiff_core.reports import markdown
 
 _HEADER = (
     "volume",

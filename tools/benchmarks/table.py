@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from meddiff_core.evaluation import markdown
 from meddiff_core.files import whole_file, write_json
-from meddiff_core.reports import markdown
 
 Row = Mapping[str, Any]
 Case = TypeVar("Case")

@@ -1,0 +1,28 @@
+"""Whether a volume is fine enough to show a scanner's texture and noise, from its voxel size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+COARSE_MM = 2.0
+"""Largest in-plane voxel size in mm of a scan on its own grid, or near it; beyond, it has been averaged."""
+
+
+def in_plane_mm(spacing: Sequence[float]) -> float:
+    """In-plane voxel size in mm: the larger of the two finest axes, whichever way the slices lie.
+
+    Args:
+        spacing: voxel size in mm along each axis.
+    """
+    return float(sorted(spacing)[1])
+
+
+def is_coarse(spacing: Sequence[float] | None, limit: float = COARSE_MM) -> bool:
+    """Whether a volume's own voxels are too large to learn texture and noise from; its anatomy still counts.
+
+    Args:
+        spacing: voxel size in mm along each axis; `None` for an item of a data list that does not tell, which
+            counts as fine.
+        limit: largest in-plane voxel size of a fine volume in mm.
+    """
+    return spacing is not None and in_plane_mm(spacing) > limit
