@@ -7,20 +7,23 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import fire
 from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
 from benchmarks import inference as inference_benchmark
 from benchmarks import lesion as lesion_benchmark
 from benchmarks import super_resolution as super_resolution_benchmark
 from benchmarks.anomaly_cases import phantom_cases, read_cases
+from benchmarks.anomaly_methods import make_method as anomaly_method
+from benchmarks.degraded import make_noisy, make_thick
 from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
 from benchmarks.lesion_methods import make_method as lesion_method
-from benchmarks.scans import read_scans
+from benchmarks.scans import Scan, read_scans
 
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.commands import run_command, words_of
+from meddiff_core.errors import InputError
 from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
 
 Words = str | Sequence[str]
@@ -50,17 +53,11 @@ def denoising(
         seed: of the noise.
         peers_from: `denoising.json` of an earlier run; its peers are not measured again.
     """
-    rows = denoising_benchmark.run(
-        read_scans(_words(images) if images else None, _words(regions)),
-        noise_level=sigma,
-        block=tuple(int(size) for size in _words(block)) if block else None,
-        kinds=_words(kinds),
-        methods=_words(methods),
-        seed=seed,
-        output_dir=Path(output_dir),
-        peers_from=Path(peers_from) if peers_from else None,
-    )
-    print(denoising_benchmark.table(rows))
+    scans, size = _scans(images, regions), _sizes(block)
+    cases = [make_noisy(scan, kind, sigma, size, seed) for scan in scans for kind in words_of(kinds)]
+    measure = partial(denoising_benchmark.measure, noise_level=sigma, seed=seed, peers_from=_path(peers_from))
+    table, path = denoising_benchmark.TABLE, Path(str(output_dir), "denoising")
+    print(table.page(table.fill(path, cases, words_of(methods), measure)))
 
 
 def anomaly(
@@ -96,10 +93,10 @@ def anomaly(
         read_cases(Path(datalist), section, spacing, seed) if datalist else phantom_cases(section)
         for section in ("validation", "reference")
     )
-    rows = anomaly_benchmark.run(
-        cases, references, _words(methods), Path(weights) if weights else None, Path(output_dir)
-    )
-    print(anomaly_benchmark.table(rows))
+    made = [anomaly_method(name, references, _path(weights)) for name in words_of(methods)]
+    measure = partial(anomaly_benchmark.measure, references=references)
+    table, path = anomaly_benchmark.TABLE, Path(str(output_dir), "anomaly")
+    print(table.page(table.fill(path, cases, made, measure)))
 
 
 def lesion(
@@ -115,8 +112,8 @@ def lesion(
     """Make lesions in the masks of real ones; write a table as Markdown and JSON.
 
     The data list has the cases under `validation` and the lesions to learn from under `training`, as
-    `tools/prepare_data.py` writes it; a case never has its own patient as donor. Items without a lesion are
-    left out.
+    `meddiff_core.preparation` writes it; a case never has its own patient as donor. Items without a lesion
+    are left out.
 
     Args:
         output_dir: where `lesion.md` and `lesion.json` go.
@@ -132,10 +129,11 @@ def lesion(
         read_lesion_cases(Path(datalist), section) if datalist else phantom_lesion_cases(section)
         for section in ("validation", "training")
     )
-    root = Path(generation_root) if generation_root else None
-    made = [lesion_method(name, donors, samples, seed, root) for name in _words(methods)]
-    rows = lesion_benchmark.run(cases, made, lesion_segmenter(segmenter, nnunet_model), Path(output_dir))
-    print(lesion_benchmark.table(rows))
+    root = _path(generation_root)
+    made = [lesion_method(name, donors, samples, seed, root) for name in words_of(methods)]
+    measure = partial(lesion_benchmark.measure, segment=lesion_segmenter(segmenter, nnunet_model))
+    table, path = lesion_benchmark.TABLE, Path(str(output_dir), "lesion")
+    print(table.page(table.fill(path, cases, made, measure)))
 
 
 def super_resolution(
@@ -162,16 +160,12 @@ def super_resolution(
         drop_slices: thick slices at either end whose thin ones do not count.
         weights: trained part of ours, such as a checkpoint's; default that of the bundle.
     """
-    rows = super_resolution_benchmark.run(
-        read_scans(_words(images) if images else None, _words(regions)),
-        factors=[int(factor) if factor.isdigit() else factor for factor in _words(factors)],
-        block=tuple(int(size) for size in _words(block)) if block else None,
-        methods=_words(methods),
-        drop_slices=drop_slices,
-        weights=Path(weights) if weights else None,
-        output_dir=Path(output_dir),
-    )
-    print(super_resolution_benchmark.table(rows))
+    chosen = [int(factor) if factor.isdigit() else factor for factor in words_of(factors)]
+    scans, size = _scans(images, regions), _sizes(block)
+    cases = [make_thick(scan, factor, size) for scan in scans for factor in chosen]
+    measure = partial(super_resolution_benchmark.measure, drop_slices=drop_slices, weights=_path(weights))
+    table, path = super_resolution_benchmark.TABLE, Path(str(output_dir), "super_resolution")
+    print(table.page(table.fill(path, cases, words_of(methods), measure)))
 
 
 def inference(
@@ -195,39 +189,40 @@ def inference(
         memory_shape: voxels of the phantom for the section memory, such as 512,512,600; None leaves it out.
         repeats: measurements of one evaluation, of which the fastest counts.
     """
-    scans = read_scans(_words(images) if images else None, _words(regions))
+    scans = _scans(images, regions)
     if len(scans) != 1:
         raise InputError(f"{len(scans)} images are given: the inference benchmark takes one.")
     result = inference_benchmark.run(
         scans[0],
-        sections=_words(sections),
+        sections=words_of(sections),
         block=_sizes(block),
         memory_shape=_sizes(memory_shape),
         repeats=repeats,
-        output_dir=Path(output_dir),
+        output_dir=Path(str(output_dir)),
     )
     print(inference_benchmark.page(result))
 
 
-def _sizes(value: Words | Sequence[int] | int | None) -> tuple[int, ...] | None:
+def _scans(images: Words | None, regions: Words) -> list[Scan]:
+    return read_scans(words_of(images) or None, words_of(regions))
+
+
+def _sizes(value: Words | Sequence[int] | None) -> tuple[int, ...] | None:
     """Numbers of voxels; None where there are none."""
-    return tuple(int(size) for size in _words(value)) if value else None
+    return tuple(int(size) for size in words_of(value)) or None
 
 
-def _words(value: Words | Sequence[int] | int) -> list[str]:
-    """`a,b` as a list; `fire` has split it already where it could, and made a number of a single one."""
-    words = value if isinstance(value, list | tuple) else str(value).split(",")
-    return [str(word).strip() for word in words]
+def _path(value: str | None) -> Path | None:
+    return None if value is None else Path(str(value))
 
+
+COMMANDS = {
+    "denoising": denoising,
+    "anomaly": anomaly,
+    "lesion": lesion,
+    "super_resolution": super_resolution,
+    "inference": inference,
+}
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(
-        {
-            "denoising": denoising,
-            "anomaly": anomaly,
-            "lesion": lesion,
-            "super_resolution": super_resolution,
-            "inference": inference,
-        }
-    )
+    run_command(COMMANDS)

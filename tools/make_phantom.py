@@ -25,6 +25,7 @@ def write_phantom(
     seed: int = 0,
     lesions: int = 0,
     name: str | None = None,
+    contrast: bool = True,
 ) -> None:
     """Write NAME.nii.gz (int16 HU), NAME_anatomy.nii.gz and NAME_lesion.nii.gz (uint8).
 
@@ -36,8 +37,11 @@ def write_phantom(
         seed: another number, another patient.
         lesions: how many lesions.
         name: stem of the files, REGION_phantom_SEED unless given.
+        contrast: chest and abdomen in the portal venous phase, or with False without contrast agent.
     """
-    phantom = make_phantom(region, _three(shape, "shape"), _three(spacing, "spacing"), seed, lesions)
+    phantom = make_phantom(
+        region, _three(shape, "shape"), _three(spacing, "spacing"), seed, lesions, contrast
+    )
     folder = Path(str(output_dir))
     stem = name or f"{region}_phantom_{seed}"
     for suffix, volume in (("", phantom.hu), ("_anatomy", phantom.anatomy), ("_lesion", phantom.lesion)):

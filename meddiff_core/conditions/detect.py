@@ -1,4 +1,4 @@
-"""Which body region a scan shows, and why: DICOM header, then anatomy labels, then HU statistics."""
+"""Which body region a scan shows, why, and how sure that is: from its anatomy labels, HU and DICOM header."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from meddiff_core.conditions.body import block_mean, body_mask
+from meddiff_core.conditions.region_extent import Finding, region_of_slices
+from meddiff_core.conditions.slice_signs import SliceSigns, slice_signs
 from meddiff_core.conditions.vocabulary import BODY, COARSE_OF, LABEL_REGIONS, NUM_LABELS, label_id
 
 # Substrings of BodyPartExamined (DICOM PS3.16, annex L, and what scanners write).
@@ -21,14 +23,12 @@ _BODY_PARTS = {
 # BodyPartExamined as pydicom names it, as ITK readers and as MONAI's PydicomReader key it.
 _HEADER_KEYS = ("BodyPartExamined", "0018|0015", "00180015")
 
-# Thresholds between the regions, set on real CT of several data sets.
-_GRID_MM = 3.0
+# Coarse voxels: fast, and noise averages out; an airway and the bone of a skull are still seen.
+_GRID_MM = (4.0, 4.0, 5.0)
 _SMOOTH_MM = 3.0
 _LUNG_HU = (-950.0, -600.0)
-_LUNG_SHARE = 0.06
+_GAS_HU = -300.0
 _BONE_HU = 250.0
-_SKULL_SHARE = 0.2
-_NECK_CM2 = 250.0
 
 _ORGANS_SAY = "Most slices of the anatomy map hold more of this region's organs than of others."
 
@@ -38,8 +38,8 @@ def detect_region(
     affine: np.ndarray,
     anatomy: np.ndarray | None = None,
     header: Mapping | None = None,
-) -> tuple[str, str]:
-    """Region of a scan, from the first source that decides.
+) -> Finding:
+    """Region of a scan: named organs decide, then what the HU surely show, then the header.
 
     Args:
         hu: CT `(X, Y, Z)` in HU, in any orientation.
@@ -48,20 +48,34 @@ def detect_region(
         header: metadata with DICOM keys: a pydicom dataset or the reader's dictionary.
 
     Returns:
-        Region name, and the reason as one sentence. `unknown` where there is no body.
+        Region name, the reason in sentences, and whether it is sure: it is not where two sources disagree.
+        `unknown` where there is no body.
     """
-    region = _from_header(header)
-    if region:
-        return region, f"The DICOM header says so (BodyPartExamined = {_body_part(header)})."
     affine = np.asarray(affine, dtype=float)
-    if anatomy is not None:
-        region = _from_labels(_canonical(anatomy, affine))
-        if region:
-            return region, _ORGANS_SAY
-    return _from_hu(_canonical(hu, affine), _canonical_spacing(affine))
+    seen = _from_hu(_canonical(hu, affine), _canonical_spacing(affine))
+    organs = None if anatomy is None else _from_labels(_canonical(anatomy, affine))
+    if organs:
+        return _weighed(Finding(organs, _ORGANS_SAY, True), seen)
+    named = _from_header(header)
+    if named and seen.region != "unknown" and not (seen.sure and seen.region != named):
+        reason = f"The DICOM header says so (BodyPartExamined = {_body_part(header)})."
+        return Finding(named, reason, True)
+    if named and seen.sure:
+        reason = f"{seen.reason} The DICOM header says {_body_part(header)}."
+        return Finding(seen.region, reason, False)
+    return seen
 
 
-def detect_region_of_labels(anatomy: np.ndarray, affine: np.ndarray) -> tuple[str, str]:
+def _weighed(finding: Finding, seen: Finding) -> Finding:
+    """A finding from the anatomy map, less sure where the HU surely show another region."""
+    if not seen.sure or seen.region == finding.region:
+        return finding
+    return Finding(
+        finding.region, f"{finding.reason} But the HU look like {seen.region}: {seen.reason}", False
+    )
+
+
+def detect_region_of_labels(anatomy: np.ndarray, affine: np.ndarray) -> Finding:
     """Region of an anatomy map without its scan: by the named organs, else by the coarse classes.
 
     Args:
@@ -69,19 +83,19 @@ def detect_region_of_labels(anatomy: np.ndarray, affine: np.ndarray) -> tuple[st
         affine: `(4, 4)` voxel to world (RAS, mm).
 
     Returns:
-        Region name, and the reason as one sentence. `unknown` where there is no body.
+        Region name, the reason in sentences, and whether it is sure. `unknown` where there is no body.
     """
     affine = np.asarray(affine, dtype=float)
     anatomy = _canonical(anatomy, affine).astype(np.uint8)
     region = _from_labels(anatomy)
     if region:
-        return region, _ORGANS_SAY
+        return Finding(region, _ORGANS_SAY, True)
     coarse, factors, grid_mm = COARSE_OF[anatomy], *_grid(_canonical_spacing(affine))
     body = block_mean(coarse > 0, factors) > 0.5
     lung, bone, gas = (
         block_mean(coarse == label_id(name), factors) > 0.5 for name in ("lung", "bone", "airway_gas")
     )
-    return _from_masks(body, lung, bone, gas, grid_mm)
+    return region_of_slices(slice_signs(body, lung, bone, gas, grid_mm))
 
 
 def _canonical(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -95,7 +109,7 @@ def _canonical_spacing(affine: np.ndarray) -> np.ndarray:
 
 def _grid(spacing: Sequence[float]) -> tuple[list[int], list[float]]:
     """Voxels per block of the coarse grid along each axis, and the size of a block in mm."""
-    factors = [int(max(1, _GRID_MM // step)) for step in spacing]
+    factors = [int(max(1, grid // step)) for grid, step in zip(_GRID_MM, spacing, strict=True)]
     return factors, [step * factor for step, factor in zip(spacing, factors, strict=True)]
 
 
@@ -131,45 +145,24 @@ def _from_labels(anatomy: np.ndarray) -> str | None:
     return best if votes[best] else None
 
 
-def _from_hu(hu: np.ndarray, spacing: Sequence[float]) -> tuple[str, str]:
-    factors, grid_mm = _grid(spacing)
+def _from_hu(hu: np.ndarray, spacing: Sequence[float]) -> Finding:
+    return region_of_slices(signs_of_scan(hu, spacing))
+
+
+def signs_of_scan(hu: np.ndarray, spacing: Sequence[float]) -> SliceSigns:
+    """Signs of the slices of a CT, about 5 mm apart.
+
+    Args:
+        hu: CT `(X, Y, Z)` in HU, axes towards right, front and head.
+        spacing: voxel size in mm.
+    """
+    # Two samples a coarse voxel and axis are enough: a mean over all of them takes seconds.
+    strides = [max(1, factor // 2) for factor in _grid(spacing)[0]]
+    hu = hu[tuple(slice(None, None, stride) for stride in strides)]
+    factors, grid_mm = _grid([step * stride for step, stride in zip(spacing, strides, strict=True)])
     hu = block_mean(hu, factors)
     body = body_mask(hu, grid_mm)
     # Means over this much tissue leave little even of low-dose noise.
     hu = ndimage.gaussian_filter(hu, [_SMOOTH_MM / step for step in grid_mm])
     lung = body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])
-    return _from_masks(body, lung, hu > _BONE_HU, hu < _LUNG_HU[1], grid_mm)
-
-
-def _from_masks(
-    body: np.ndarray, lung: np.ndarray, bone: np.ndarray, gas: np.ndarray, grid_mm: Sequence[float]
-) -> tuple[str, str]:
-    if not body.any():
-        return "unknown", "There is no body to be seen."
-    # The median slice: an abdomen often holds the lung bases, but only in its uppermost slices.
-    lung_share = np.median(lung.sum(axis=(0, 1)) / np.maximum(1, body.sum(axis=(0, 1))))
-    skull = max(_enclosed_by_bone(bone[:, :, k], body[:, :, k]) for k in range(body.shape[2]))
-    area = np.median(body.sum(axis=(0, 1))) * grid_mm[0] * grid_mm[1] / 100.0
-    # Three voxels deep: folds of skin and gaps at the border of a crop are no airway.
-    deep = ndimage.binary_erosion(body, np.ones((3, 3, 1)), iterations=3)
-    airway = np.mean((deep & gas).any(axis=(0, 1)))
-    if skull > _SKULL_SHARE:
-        return "head_neck", f"A ring of bone encloses {skull:.0%} of a slice, as the skull does."
-    if area < _NECK_CM2 and airway > 0.5 and lung_share < _LUNG_SHARE:
-        return (
-            "head_neck",
-            f"The cross-section is small ({area:.0f} cm2) and holds an airway, as a neck does.",
-        )
-    if lung_share > _LUNG_SHARE:
-        return "chest", f"Lung fills {lung_share:.0%} of the body in the median slice."
-    return (
-        "abdomen",
-        f"Lung fills only {lung_share:.0%} of the body in the median slice and there is no skull.",
-    )
-
-
-def _enclosed_by_bone(bone: np.ndarray, body: np.ndarray) -> float:
-    """Share of one slice's body that lies within closed rings of bone."""
-    pad = 4
-    ring = ndimage.binary_closing(np.pad(bone & body, pad), iterations=2)[pad:-pad, pad:-pad]
-    return (ndimage.binary_fill_holes(ring) & ~ring).sum() / max(1, body.sum())
+    return slice_signs(body, lung, hu > _BONE_HU, hu < _GAS_HU, grid_mm)

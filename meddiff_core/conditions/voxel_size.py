@@ -7,6 +7,9 @@ from collections.abc import Sequence
 COARSE_MM = 2.0
 """Largest in-plane voxel size in mm of a scan on its own grid, or near it; beyond, it has been averaged."""
 
+ANATOMY_TIMESTEP = 600
+"""From this timestep on little but anatomy is seen, so volumes without a scanner's texture serve, too."""
+
 
 def in_plane_mm(spacing: Sequence[float]) -> float:
     """In-plane voxel size in mm: the larger of the two finest axes, whichever way the slices lie.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from meddiff_core.conditions.vocabulary import BODY, NUM_LABELS, label_id
+from meddiff_core.phantoms.enhancement import plain_hu
 from meddiff_core.phantoms.shapes import Shape
 from meddiff_core.phantoms.texture import smooth_noise
 
@@ -28,6 +29,7 @@ class Canvas:
         rng: source of texture and outlines.
         scale: size of the patient along x, y and z; 1 is the size that the shapes describe.
         shift: offset of the patient in mm.
+        contrast: in the portal venous phase, as the shapes are described; else without contrast agent.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Canvas:
         rng: np.random.Generator,
         scale: Sequence[float],
         shift: Sequence[float],
+        contrast: bool = True,
     ) -> None:
+        self._contrast = contrast
         pitch = np.divide(extent, shape)
         centres = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, pitch, strict=True)]
         self._axes = [(c - s) / f for c, s, f in zip(centres, shift, scale, strict=True)]
@@ -78,6 +82,7 @@ class Canvas:
         box, cover = self._cover(shape, wobble, within)
         if cover is None:
             return
+        hu = hu if self._contrast else plain_hu(hu, label)
         hu = np.float32(hu if label is None else hu + self._offset[label_id(label)])
         self.hu[box] += cover * (hu - self.hu[box])
         self._grain[box] += cover * (np.float32(grain) - self._grain[box])

@@ -47,6 +47,7 @@ def make_phantom(
     spacing: Sequence[float] = (2.0, 2.0, 3.0),
     seed: int = 0,
     lesions: int = 0,
+    contrast: bool = True,
 ) -> Phantom:
     """Make a phantom; the same arguments give the same bytes.
 
@@ -59,6 +60,8 @@ def make_phantom(
         spacing: voxel size in mm, which the affine states.
         seed: varies size, place, HU, vessels, bowel, outlines, texture and lesions.
         lesions: how many: nodules in the lungs, dark lesions in abdominal organs, bleeds in the brain.
+        contrast: chest and abdomen in the portal venous phase, else without contrast agent, as the head
+            always is.
 
     Raises:
         InputError: for a region without a phantom, or a shape or spacing that is no volume.
@@ -77,7 +80,8 @@ def make_phantom(
         raise InputError(f"A phantom cannot have {lesions} lesions: give 0 or more.")
     paint, extent, hosts = _REGIONS[region]
     rng, lesion_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-    canvas = Canvas(shape, extent, rng, scale=rng.uniform(0.96, 1.03, 3), shift=rng.uniform(-4, 4, 3))
+    scale, shift = rng.uniform(0.96, 1.03, 3), rng.uniform(-4, 4, 3)
+    canvas = Canvas(shape, extent, rng, scale, shift, contrast or region == "head_neck")
     paint(canvas, rng)
     lesion = paint_lesions(canvas, lesion_rng, hosts, lesions)
     affine = np.diag([*spacing, 1.0]).astype(float)

@@ -13,6 +13,7 @@ from nibabel.affines import voxel_sizes
 
 from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.split import split_regions
+from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
 from meddiff_core.preparation.anatomy import fill_anatomy, read_labels
@@ -35,12 +36,14 @@ class Settings:
         spacing: isotropic voxel size in mm, 1.0 in the paper; `None` keeps each grid.
         segment: run TotalSegmentator where no map of it is given.
         lesion_values: see `Layout.lesion_values`.
+        anatomy_only: the volumes have no scanner's texture: training takes them at high noise only.
     """
 
     output_dir: Path
     spacing: float | None = 1.0
     segment: bool = False
     lesion_values: tuple[int, ...] = ()
+    anatomy_only: bool = False
 
 
 def finished_items(source: Source, settings: Settings) -> list[dict] | None:
@@ -82,6 +85,8 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
         name = source.name if len(regions) == 1 else f"{source.name}_{region}"
         files = _write_part(settings.output_dir, name, arrays, affine, part)
         items.append({**files, "region": region, "spacing": spacing})
+        if settings.anatomy_only:
+            items[-1]["min_timestep"] = ANATOMY_TIMESTEP
     record = {"items": items, "made_from": _made_from(source, settings)}
     with whole_file(_record_path(source, settings)) as draft:
         draft.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -30,6 +30,7 @@ def parse_options(argv: list[str] | None, description: str) -> argparse.Namespac
     add("--ignore", type=_words, default=(), help="names that are no CT, e.g. '*_aorta,*_vessels'")
     add("--region", help="auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'")
     add("--patient_pattern", help="regular expression: its group 1, found in a name, is the patient")
+    add("--anatomy_only", action="store_true", help="phantoms: training takes them at high noise only")
     add("--spacing", default="1.0", help="voxel size in mm (default 1.0), or native")
     add("--seed", type=int, default=0, help="of the split (default 0)")
     add("--val_fraction", type=float, default=0.05, help="share of the patients (default 0.05)")

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> list[tuple[str, str]]:
     segment = has_totalsegmentator()
     if not segment:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
-    settings = Settings(args.output_dir, spacing, segment, layout.lesion_values)
+    settings = Settings(args.output_dir, spacing, segment, layout.lesion_values, args.anatomy_only)
     items, failures = _prepare_all(sources + held_out, settings, args.workers)
     _write_datalist(args.output_dir, items, sections)
     return failures

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.conditions.detect import detect_region_of_labels
+from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
@@ -111,6 +112,6 @@ def _read_labels(path: Path) -> MetaTensor:
 
 
 def _detect(labels: MetaTensor) -> str:
-    region, reason = detect_region_of_labels(labels.numpy()[0], labels.affine.numpy())
-    logger.info("Region: %s. %s", region, reason)
-    return region
+    found = detect_region_of_labels(labels.numpy()[0], labels.affine.numpy())
+    log_region(logger, found)
+    return found.region

@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import MAX_SEED
 
-from meddiff_core.conditions.voxel_size import COARSE_MM, in_plane_mm, is_coarse
+from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP, COARSE_MM, in_plane_mm, is_coarse
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.multi_level import RandLevelPatchd
 
@@ -49,7 +49,7 @@ class RandMultiLevelPatchd(Randomizable, MapTransform):
         zooms: Sequence[float | None] = (None, 2, 1),
         weights: Sequence[float] | None = None,
         max_voxel_mm: float = COARSE_MM,
-        coarse_min_timestep: int = 600,
+        coarse_min_timestep: int = ANATOMY_TIMESTEP,
         **options: Any,
     ) -> None:
         super().__init__(keys, options.get("allow_missing_keys", False))

@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
 
 from meddiff_core.conditions.detect import detect_region
+from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.conditions.window_edge import restore_outside_window
 from meddiff_core.errors import InputError
@@ -111,13 +112,13 @@ def find_region(image: MetaTensor, anatomy: MetaTensor | None = None) -> str:
         InputError: there is no body to be seen.
     """
     labels = None if anatomy is None else np.asarray(anatomy)[0]
-    region, reason = detect_region(np.asarray(image)[0], np.asarray(image.affine), labels, image.meta)
-    if region == "unknown":
+    found = detect_region(np.asarray(image)[0], np.asarray(image.affine), labels, image.meta)
+    if found.region == "unknown":
         scan = image.meta.get("filename_or_obj", "The scan")
         raise InputError(f"{scan} shows no body: check the file, or name its region by region.")
-    logger.info("Region: %s. %s", region, reason)
-    image.meta["region_reason"] = reason
-    return region
+    log_region(logger, found)
+    image.meta["region_reason"] = found.reason
+    return found.region
 
 
 class RestoreHUd(MapTransform):

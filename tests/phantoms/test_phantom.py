@@ -192,3 +192,17 @@ def test_tool_writes_three_files(tmp_path):
     )
     assert wrong.returncode == 1
     assert b"leg" in wrong.stderr and b"Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("region", EXPECTED)
+def test_without_contrast_only_what_was_enhanced_changes(phantoms, region):
+    plain, enhanced = make_phantom(region, SHAPE, SPACING, 3, lesions=2, contrast=False), phantoms[region]
+    np.testing.assert_array_equal(plain.anatomy, enhanced.anatomy)
+    if region == "head_neck":  # painted without contrast agent
+        np.testing.assert_array_equal(plain.hu, enhanced.hu)
+    for name, hu in {"liver": 57, "spleen": 48, "kidney_left": 32, "aorta": 42, "heart": 42}.items():
+        organ = plain.anatomy == label_id(name)
+        if organ.sum() > 20:
+            assert np.median(plain.hu[organ]) == pytest.approx(hu, abs=14), name
+    bone = COARSE_OF[plain.anatomy] == label_id("bone")
+    assert np.median(plain.hu[bone]) == pytest.approx(np.median(enhanced.hu[bone]), abs=5)

@@ -142,6 +142,13 @@ def test_whole_body_without_labels_is_refused(cts, run, capsys, save_nifti):
     assert "1000 mm long" in capsys.readouterr().err
 
 
+def test_phantoms_are_marked_for_high_noise(cts, run, body, save_nifti):
+    save_nifti(cts / "a.nii.gz", body, AFFINE)
+    options = ("--spacing", "native", "--region", "abdomen")
+    assert "min_timestep" not in items(run(*options)[1])[0]
+    assert items(run(*options, "--anatomy_only")[1])[0]["min_timestep"] == 600
+
+
 @pytest.mark.parametrize("region", ["chest", "abdomen"])
 def test_region_and_anatomy_without_labels(tmp_path, cts, run, region, save_nifti):
     phantom = make_phantom(region, (48, 48, 32), (7, 7, 9))

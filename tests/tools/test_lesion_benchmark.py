@@ -9,8 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from benchmarks import bundle, lesion_cases
-from benchmarks.lesion_cases import LesionCase
 from benchmarks.lesion_peers import copy_and_blend, texture
+from benchmarks.scans import Scan
+from scipy import ndimage
 
 from meddiff_core.errors import InputError
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
@@ -69,7 +70,7 @@ def measure(folder, **options):
 
 def case_of(seed=0, centre=(20, 20, 12), radius=14, inside=50.0, name="case"):
     hu, lesion = scan(seed, centre, radius, inside)
-    return LesionCase(name, name, "abdomen", hu, np.full(SHAPE, 118, np.uint8), lesion, AFFINE)
+    return Scan(name, hu, AFFINE, "abdomen", name, np.full(SHAPE, 118, np.uint8), lesion=lesion)
 
 
 def test_every_method_is_measured_and_says_how(folder, generation_root, tmp_path, monkeypatch):
@@ -110,10 +111,10 @@ def test_a_case_is_not_its_own_donor(folder):
 
 def test_a_copy_has_the_hu_of_its_donor_at_the_same_depth():
     case, donor = case_of(), case_of(seed=1, centre=(18, 22, 11), radius=16, inside=0)
-    depth = lesion_cases.ndimage.distance_transform_edt(donor.lesion, donor.spacing)
+    depth = ndimage.distance_transform_edt(donor.lesion, donor.spacing)
     donor.hu[donor.lesion] = 10 * depth[donor.lesion]
     made = copy_and_blend(case, donor, feather=0, match=False)
-    own = lesion_cases.ndimage.distance_transform_edt(case.lesion, case.spacing)
+    own = ndimage.distance_transform_edt(case.lesion, case.spacing)
     share = made[case.lesion] / (10 * depth.max()) - own[case.lesion] / own.max()
     assert np.abs(share).mean() < 0.1
     assert np.array_equal(made[~case.lesion], case.hu[~case.lesion])
@@ -135,7 +136,7 @@ def test_the_contrast_is_kept_where_that_is_asked_for():
 
 def test_nothing_of_the_real_lesion_is_shown_to_a_method():
     case = case_of(inside=300)
-    assert case.without[case.lesion].max() < 100
+    assert case.without_lesion[case.lesion].max() < 100
     other = case_of(inside=-300)
     for make in (
         lambda case: copy_and_blend(case, case_of(seed=1), feather=3, match=True),

@@ -60,3 +60,17 @@ def test_broken_lists_are_named_with_their_section(write, content):
 def test_a_missing_list_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.json does not exist"):
         load_datalist(tmp_path / "nowhere.json", "training")
+
+
+def test_several_lists_are_joined(tmp_path):
+    paths = []
+    for name, sections in (("a", {"training": ["1", "2"], "validation": ["3"]}), ("b", {"training": ["4"]})):
+        (tmp_path / name).mkdir()
+        content = {key: [{"image": f"{n}.nii.gz"} for n in numbers] for key, numbers in sections.items()}
+        paths.append(tmp_path / name / "datalist.json")
+        paths[-1].write_text(json.dumps({"validation": []} | content))
+    found = [item["image"] for item in load_datalist(paths, "training")]
+    assert found == [str(tmp_path / file) for file in ("a/1.nii.gz", "a/2.nii.gz", "b/4.nii.gz")]
+    assert len(load_datalist(paths, "validation")) == 1
+    with pytest.raises(InputError, match="has no volume with lesion"):
+        load_datalist(paths, "training", needs="lesion")

@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from operator import itemgetter
 
 import numpy as np
-from benchmarks.anomaly_cases import AnomalyCase
-from benchmarks.anomaly_methods import Finish, Method, make_method
-from tqdm import tqdm
+from benchmarks.anomaly_methods import Finish, Method
+from benchmarks.scans import Scan
+from benchmarks.table import Table, number
 
-from meddiff_core.files import whole_file
 from meddiff_core.inferers.anomaly import organ_mean
 from meddiff_core.metrics.anomaly import lesion_dice, map_metrics, slice_scores
 from meddiff_core.metrics.auroc import auroc
 
 _THRESHOLD_PERCENTILE = 99.0
-_SCORES = {"pixel_auroc": "pixel AUROC", "pro": "PRO (0.3)", "dice": "Dice", "image_auroc": "image AUROC"}
+
+TABLE = Table(
+    lambda rows: (
+        f"Anomaly detection, {len({row['case'] for row in rows})} case(s). Pixel AUROC and PRO within the "
+        "organ; Dice at the 99th percentile of the method's scores in healthy reference volumes of other "
+        "patients; image AUROC over the axial slices of the case. Peers at the setting, smoothing and "
+        "erosion that are best for the pixel AUROC of the case, which no user could know; ours at its "
+        "default."
+    ),
+    {
+        "case": itemgetter("case"),
+        "region": itemgetter("region"),
+        "polarity": itemgetter("polarity"),
+        "method": itemgetter("method"),
+        "pixel AUROC": number("pixel_auroc", 3),
+        "PRO (0.3)": number("pro", 3),
+        "Dice": number("dice", 3),
+        "image AUROC": number("image_auroc", 3),
+        "setting": itemgetter("setting"),
+    },
+)
 
 
-def run(
-    cases: Sequence[AnomalyCase],
-    references: Sequence[AnomalyCase],
-    methods: Sequence[str],
-    weights: Path | None,
-    output_dir: Path,
-) -> list[dict]:
-    """Measure every method on every case; write `anomaly.json` and `anomaly.md`.
+def measure(case: Scan, method: Method, references: Sequence[Scan]) -> dict:
+    """Row of one method on one case, at the setting and finish that are best for the case's AUROC.
 
     Args:
-        cases: volumes with lesions.
-        references: healthy volumes, for thresholds and for PaDiM.
-        methods: names for `make_method`.
-        weights: of the foundation; None for those of the bundle.
-        output_dir: folder for the tables; rewritten after each result.
+        case: a scan with a lesion.
+        method: from `make_method`.
+        references: healthy scans, for the threshold.
     """
-    made = [make_method(name, references, weights) for name in methods]
-    rows: list[dict] = []
-    for case, method in tqdm([(case, method) for case in cases for method in made], unit="result"):
-        row = {"case": case.name, "region": case.region, "polarity": case.polarity, "method": method.name}
-        rows.append(row | measure(method, case, references))
-        with whole_file(output_dir / "anomaly.json") as draft:
-            draft.write_text(json.dumps(rows, indent=1))
-        with whole_file(output_dir / "anomaly.md") as draft:
-            draft.write_text(table(rows))
-    return rows
-
-
-def measure(method: Method, case: AnomalyCase, references: Sequence[AnomalyCase]) -> dict:
-    """Result of one method on one case, at the setting and finish that are best for the case's AUROC."""
     start = time.perf_counter()
     maps = {
         (setting, finish): score_map(difference, case, finish, case.polarity)
@@ -72,6 +68,10 @@ def measure(method: Method, case: AnomalyCase, references: Sequence[AnomalyCase]
     if threshold is not None:
         metrics["dice"] = lesion_dice(maps[best] > threshold, case.lesion, case.organ)
     return {
+        "case": case.name,
+        "region": case.region,
+        "polarity": case.polarity,
+        "method": method.name,
         **{name: round(value, 4) for name, value in metrics.items() if not np.isnan(value)},
         "threshold": threshold,
         "setting": method.describe(setting, finish),
@@ -79,7 +79,7 @@ def measure(method: Method, case: AnomalyCase, references: Sequence[AnomalyCase]
     }
 
 
-def score_map(difference: np.ndarray, case: AnomalyCase, finish: Finish, polarity: str) -> np.ndarray:
+def score_map(difference: np.ndarray, case: Scan, finish: Finish, polarity: str) -> np.ndarray:
     """Finish a method's difference and turn it so that higher is more anomalous; 0 where it is taken off."""
     inner = case.organ if finish.erosion == 0 else case.depth > finish.erosion
     if finish.smoothing:
@@ -87,22 +87,3 @@ def score_map(difference: np.ndarray, case: AnomalyCase, finish: Finish, polarit
     else:
         smooth = np.where(inner, difference, 0)
     return {"bright": smooth, "dark": -smooth, "both": np.abs(smooth)}[polarity]
-
-
-def table(rows: list[dict]) -> str:
-    """Markdown table of the results, with what they stand on above it."""
-    volumes = len({row["case"] for row in rows})
-    lines = [
-        f"Anomaly detection, {volumes} case(s). Pixel AUROC and PRO within the organ; Dice at the 99th "
-        "percentile of the method's scores in healthy reference volumes of other patients; image AUROC over "
-        "the axial slices of the case. Peers at the setting, smoothing and erosion that are best for the "
-        "pixel AUROC of the case, which no user could know; ours at its default.",
-        "",
-        f"| case | region | polarity | method | {' | '.join(_SCORES.values())} | setting |",
-        "|---|---|---|---|" + "---|" * len(_SCORES) + "---|",
-    ]
-    for row in rows:
-        scores = (f"{row[key]:.3f}" if key in row else "-" for key in _SCORES)
-        cells = (row["case"], row["region"], row["polarity"], row["method"], *scores, row["setting"])
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from benchmarks.lesions import insert_lesions
-from benchmarks.scans import PatientScan
+from benchmarks.scans import Scan, item_region
 from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, Orientationd, Spacingd
-from scipy import ndimage
 
-from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import COARSE_OF, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.anomaly import POLARITIES
@@ -28,25 +24,7 @@ _VOLUMES = ("image", "anatomy", "organ", "lesion")
 _PHANTOMS = {"chest": ("lung", "bright"), "abdomen": ("body", "dark")}
 
 
-@dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
-class AnomalyCase(PatientScan):
-    """One volume; a healthy one, with nothing as its lesion, tells what is normal in others.
-
-    Args:
-        polarity: `bright`, `dark` or `both`, for all methods.
-        organ: bool; only what lies in it counts.
-    """
-
-    polarity: str
-    organ: np.ndarray
-
-    @cached_property
-    def depth(self) -> np.ndarray:
-        """Distance of the organ's voxels to its surface in mm."""
-        return ndimage.distance_transform_edt(self.organ, sampling=self.spacing)
-
-
-def read_cases(path: Path, section: str, spacing: float | None, seed: int) -> list[AnomalyCase]:
+def read_cases(path: Path, section: str, spacing: float | None, seed: int) -> list[Scan]:
     """The items of one section of a data list, see `tools/benchmark.py anomaly`.
 
     Args:
@@ -62,7 +40,7 @@ def read_cases(path: Path, section: str, spacing: float | None, seed: int) -> li
     return [_read(item, spacing, seed + number) for number, item in enumerate(items)]
 
 
-def phantom_cases(section: str) -> list[AnomalyCase]:
+def phantom_cases(section: str) -> list[Scan]:
     """A phantom of chest and abdomen: with four lesions, or for `reference` two others without."""
     seeds, lesions = ((1, 2), 0) if section == "reference" else ((0,), 4)
     return [
@@ -72,10 +50,10 @@ def phantom_cases(section: str) -> list[AnomalyCase]:
     ]
 
 
-def _from_phantom(phantom: Phantom, name: str) -> AnomalyCase:
+def _from_phantom(phantom: Phantom, name: str) -> Scan:
     organ_name, polarity = _PHANTOMS[phantom.region]
     anatomy = COARSE_OF[phantom.anatomy]
-    return AnomalyCase(
+    return Scan(
         name=name,
         patient=name,
         region=phantom.region,
@@ -88,13 +66,12 @@ def _from_phantom(phantom: Phantom, name: str) -> AnomalyCase:
     )
 
 
-def _read(item: dict, spacing: float | None, seed: int) -> AnomalyCase:
+def _read(item: dict, spacing: float | None, seed: int) -> Scan:
     name = item.get("name", scan_stem(item["image"]))
     polarity = item.get("polarity", "bright")
     if polarity not in POLARITIES:
         raise InputError(f"polarity of {name} is {polarity!r}: use one of {', '.join(POLARITIES)}.")
-    if "region" not in item:
-        raise InputError(f"The item {name} of the data list has no region: add chest, abdomen or head_neck.")
+    region = item_region(item)
     present = [key for key in _VOLUMES if key in item]
     volumes = LoadCTd()({key: item[key] for key in present})
     volumes = LoadLabelsd(_VOLUMES[1:])(volumes)
@@ -109,10 +86,10 @@ def _read(item: dict, spacing: float | None, seed: int) -> AnomalyCase:
     if "insert" in item:
         steps = np.linalg.norm(affine[:3, :3], axis=0)
         hu, lesion = insert_lesions(hu, organ, steps, seed=seed, **item["insert"])
-    return AnomalyCase(
+    return Scan(
         name=name,
         patient=item.get("patient", scan_stem(item["image"])),
-        region=check_region(item["region"]),
+        region=region,
         polarity=polarity,
         hu=hu,
         anatomy=arrays["anatomy"].astype(np.uint8),

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.anomaly_cases import AnomalyCase
 from benchmarks.anomaly_peers import blur, zscore
 from benchmarks.bundle import BUNDLES, bundle_parts
 from benchmarks.padim import PaDiM
-from monai.data import MetaTensor
+from benchmarks.scans import Scan
 
 from meddiff_core.errors import InputError
 from meddiff_core.networks.ct_denoiser import CTDenoiser
@@ -47,7 +46,7 @@ class Method:
     """
 
     name: str
-    difference: Callable[[AnomalyCase, Any], np.ndarray]
+    difference: Callable[[Scan, Any], np.ndarray]
     settings: tuple = (None,)
     finishes: tuple[Finish, ...] = _FINISHES
     unit: str = ""
@@ -60,7 +59,7 @@ class Method:
         return ", ".join(words) or "default"
 
 
-def make_method(name: str, references: Sequence[AnomalyCase], weights: Path | None) -> Method:
+def make_method(name: str, references: Sequence[Scan], weights: Path | None) -> Method:
     """A method by its name.
 
     Args:
@@ -86,16 +85,13 @@ def _network(weights: Path | None) -> CTDenoiser:
     return load_weights(CTDenoiser(), weights or BUNDLES / "ct_foundation" / "models" / "model.pt")
 
 
-def _ours(network: CTDenoiser) -> Callable[[AnomalyCase, None], np.ndarray]:
+def _ours(network: CTDenoiser) -> Callable[[Scan, None], np.ndarray]:
     """The inferer of `bundles/ct_anomaly_detection`; its signed map, the polarity comes afterwards."""
 
-    def difference(case: AnomalyCase, _: None) -> np.ndarray:
+    def difference(case: Scan, _: None) -> np.ndarray:
         options = {"region": case.region, "polarity": "bright"}
         (inferer,) = bundle_parts("ct_anomaly_detection", ("inferer",), **options)
-        channels = [case.window.to_unit(case.hu), case.anatomy, case.organ]
-        inputs = torch.stack([torch.as_tensor(np.asarray(channel, np.float32)) for channel in channels])
-        inputs = MetaTensor(inputs[None], affine=torch.as_tensor(case.affine))
         with torch.no_grad():
-            return np.asarray(inferer(inputs, network))[0, 0]
+            return np.asarray(inferer(case.inputs(case.hu, case.organ), network))[0, 0]
 
     return difference

@@ -7,23 +7,23 @@ come afterwards and are the same for all.
 from __future__ import annotations
 
 import numpy as np
-from benchmarks.anomaly_cases import AnomalyCase
+from benchmarks.scans import Scan
 
 from meddiff_core.inferers.anomaly import organ_mean
 
 
-def zscore(case: AnomalyCase) -> np.ndarray:
+def zscore(case: Scan) -> np.ndarray:
     """Difference to the organ's mean, in standard deviations of the organ."""
     hu = in_window(case)
     return (hu - hu[case.organ].mean()) / hu[case.organ].std()
 
 
-def blur(case: AnomalyCase, width: float) -> np.ndarray:
+def blur(case: Scan, width: float) -> np.ndarray:
     """Difference in HU to a Gaussian mean of `width` mm over the organ's voxels."""
     hu = in_window(case)
     return hu - organ_mean(hu, case.organ, case.spacing, width)
 
 
-def in_window(case: AnomalyCase) -> np.ndarray:
+def in_window(case: Scan) -> np.ndarray:
     """HU clipped to the region's window, which is all that the network sees."""
-    return np.clip(case.hu, case.window.lower, case.window.upper)
+    return np.clip(case.hu, case.hu_window.lower, case.hu_window.upper)

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import monai
-import numpy as np
 import torch
 from benchmarks.bundle import bundle_parts
-from benchmarks.cases import central_block, make_case
+from benchmarks.degraded import make_noisy
 from benchmarks.inference_forwards import forwards_rows
 from benchmarks.inference_memory import memory_row
 from benchmarks.inference_monai import monai_rows
-from benchmarks.scans import Scan
+from benchmarks.scans import Scan, central_block
 from benchmarks.table import Row, Table, number, sizes
 
 from meddiff_core.conditions.coarse import coarse_labels
@@ -140,7 +139,7 @@ def facts(scan: Scan) -> dict[str, Any]:
         "volume": scan.name,
         "region": scan.region,
         "shape": list(scan.hu.shape),
-        "spacing": [round(float(mm), 3) for mm in np.linalg.norm(scan.affine[:3, :3], axis=0)],
+        "spacing": [round(mm, 3) for mm in scan.spacing],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
@@ -152,17 +151,16 @@ def facts(scan: Scan) -> dict[str, Any]:
 def _beside_monai(scan: Scan, block: tuple[int, int, int] | None, repeats: int) -> Iterator[dict]:
     """On a block whose sides the network can take: MONAI pads to the window only."""
     (network,) = bundle_parts("ct_denoising", ("network",))
-    start, size = central_block(scan.hu, block or scan.hu.shape)
-    whole = [n // network.divisor * network.divisor for n in size]
-    part = scan._replace(hu=scan.hu[tuple(slice(a, a + n) for a, n in zip(start, whole, strict=True))])
-    case = make_case(part, "white", _NOISE_LEVEL, None, seed=0)
-    (inferer,) = bundle_parts("ct_denoising", ("inferer",), region=scan.region, noise_level=case.sigma_hu)
+    start, size = central_block(scan.hu, block)
+    part = scan.cut(start, [n // network.divisor * network.divisor for n in size])
+    case = make_noisy(part, "white", _NOISE_LEVEL, None, seed=0)
+    (inferer,) = bundle_parts("ct_denoising", ("inferer",), region=scan.region, noise_level=case.level)
     schedule = inferer.schedule
-    anatomy = coarse_labels(part.hu, case.spacing)
+    anatomy = coarse_labels(part.hu, part.spacing)
     t = schedule.nearest_timestep(_NOISE_LEVEL)
     return monai_rows(
         network,
-        schedule.alpha(t).sqrt() * case.window.to_unit(torch.as_tensor(case.noisy))[None, None],
+        schedule.alpha(t).sqrt() * part.hu_window.to_unit(torch.as_tensor(case.seen))[None, None],
         t,
         region_id(scan.region),
         torch.as_tensor(anatomy)[None, None].float(),

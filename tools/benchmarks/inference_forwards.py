@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from benchmarks.scans import Scan
 from monai.data import MetaTensor
 
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.conditions.regions import region_window
 from meddiff_core.inferers.cost import Cost
 
 SHAPE = (384, 384, 256)
@@ -28,11 +28,10 @@ def forwards_rows(scan: Scan, shape: Sequence[int] = SHAPE) -> Iterator[dict]:
         shape: voxels `(X, Y, Z)`.
     """
     scan = enlarged(scan, shape)
-    window = region_window(scan.region)
-    spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    window = scan.hu_window
     tasks = {
         "ct_denoising": (window.to_unit(scan.hu), {"noise_level": _NOISE_LEVEL * window.width / 2}),
-        "ct_synthesis": (coarse_labels(scan.hu, spacing), {}),
+        "ct_synthesis": (coarse_labels(scan.hu, scan.spacing), {}),
     }
     for bundle, (volume, options) in tasks.items():
         inputs = MetaTensor(torch.as_tensor(volume)[None, None].float(), affine=torch.as_tensor(scan.affine))
@@ -67,7 +66,7 @@ def enlarged(scan: Scan, shape: Sequence[int]) -> Scan:
     """The scan on another grid of the same extent, by the nearest voxel: as much air and body as before."""
     index = [np.arange(n) * old // n for n, old in zip(shape, scan.hu.shape, strict=True)]
     scale = np.divide(scan.hu.shape, shape)
-    return scan._replace(hu=scan.hu[np.ix_(*index)], affine=scan.affine @ np.diag([*scale, 1.0]))
+    return replace(scan, hu=scan.hu[np.ix_(*index)], affine=scan.affine @ np.diag([*scale, 1.0]))
 
 
 class _Listener(logging.Handler):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.scans import PatientScan
+from benchmarks.scans import Scan, item_region
 from monai.transforms import Orientationd
-from scipy import ndimage
 
 from meddiff_core.conditions.healthy_labels import healthy_labels
-from meddiff_core.conditions.regions import check_region
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.coarse_anatomy import CoarseAnatomyd
@@ -24,29 +21,11 @@ from meddiff_core.transforms.scans import scan_stem
 _MARGIN_MM = 2.0
 
 
-@dataclass(frozen=True, eq=False)  # each is itself alone, so it can key a cache
-class LesionCase(PatientScan):
-    """One scan with a lesion: one to be made again, or one to learn from."""
-
-    @property
-    def millilitres(self) -> float:
-        """Volume of the lesion."""
-        return float(self.lesion.sum() * np.prod(self.spacing) / 1000)
-
-    @cached_property
-    def without(self) -> np.ndarray:
-        """The scan as methods get it: within the lesion, HU of the nearest voxel outside."""
-        nearest = ndimage.distance_transform_edt(
-            self.lesion, self.spacing, return_distances=False, return_indices=True
-        )
-        return self.hu[tuple(nearest)]
-
-
-def read_lesion_cases(path: Path, section: str) -> list[LesionCase]:
+def read_lesion_cases(path: Path, section: str) -> list[Scan]:
     """The items of one section of a data list that have a lesion.
 
     Args:
-        path: the data list, as `tools/prepare_data.py` writes it.
+        path: the data list, as `meddiff_core.preparation` writes it.
         section: `validation` for the cases, `training` for the donors.
 
     Raises:
@@ -55,7 +34,7 @@ def read_lesion_cases(path: Path, section: str) -> list[LesionCase]:
     return [_read(item) for item in load_datalist(path, section, needs="lesion")]
 
 
-def phantom_lesion_cases(section: str) -> list[LesionCase]:
+def phantom_lesion_cases(section: str) -> list[Scan]:
     """A chest and an abdomen with four lesions, and for `training` two others of each."""
     seeds = (1, 2) if section == "training" else (0,)
     phantoms = {
@@ -64,45 +43,38 @@ def phantom_lesion_cases(section: str) -> list[LesionCase]:
         for seed in seeds
     }
     return [
-        _case(
-            name,
-            name,
-            phantom.region,
-            np.float32(phantom.hu),
-            phantom.anatomy,
-            phantom.lesion,
-            phantom.affine,
+        _without_trace(
+            Scan(
+                name,
+                np.float32(phantom.hu),
+                phantom.affine,
+                phantom.region,
+                patient=name,
+                anatomy=phantom.anatomy,
+                lesion=phantom.lesion > 0,
+            )
         )
         for name, phantom in phantoms.items()
     ]
 
 
-def _read(item: dict) -> LesionCase:
+def _read(item: dict) -> Scan:
     name = scan_stem(item["image"])
-    if "region" not in item:
-        raise InputError(f"The item {name} of the data list has no region: add chest, abdomen or head_neck.")
+    region = item_region(item)
     keys = ("image", "anatomy", "lesion")
     volumes = LoadCTd()({key: item[key] for key in keys if key in item})
     volumes = LoadMasksd("lesion")(LoadLabelsd("anatomy")(volumes))
     volumes = Orientationd(list(volumes), axcodes="RAS", labels=None)(volumes)
     volumes = CoarseAnatomyd()(volumes)
-    arrays = [volumes[key][0].numpy() for key in keys]
-    if not arrays[2].any():
+    hu, anatomy, lesion = (volumes[key][0].numpy() for key in keys)
+    if not lesion.any():
         raise InputError(f"The lesion mask {item['lesion']} is empty: leave it out of the data list.")
-    affine = volumes["image"].affine.numpy()
-    return _case(name, item.get("patient", name), check_region(item["region"]), *arrays, affine)
+    patient, affine = item.get("patient", name), volumes["image"].affine.numpy()
+    anatomy, lesion = anatomy.astype(np.uint8), lesion > 0
+    return _without_trace(Scan(name, hu, affine, region, patient, anatomy, lesion=lesion))
 
 
-def _case(
-    name: str,
-    patient: str,
-    region: str,
-    hu: np.ndarray,
-    anatomy: np.ndarray,
-    lesion: np.ndarray,
-    affine: np.ndarray,
-) -> LesionCase:
-    lesion = lesion > 0
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    anatomy = healthy_labels(anatomy.astype(np.uint8), lesion, _MARGIN_MM, spacing)
-    return LesionCase(name, patient, region, hu, anatomy, lesion, affine)
+def _without_trace(scan: Scan) -> Scan:
+    """The scan with an anatomy map that does not show its lesion."""
+    anatomy = healthy_labels(scan.anatomy, scan.lesion, _MARGIN_MM, np.array(scan.spacing))
+    return replace(scan, anatomy=anatomy)

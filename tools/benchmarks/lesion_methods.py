@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.bundle import bundle_parts
-from benchmarks.lesion_cases import LesionCase
 from benchmarks.lesion_peers import copy_and_blend, texture
-from monai.data import MetaTensor
+from benchmarks.scans import Scan
 
 from meddiff_core.errors import InputError
 
@@ -33,13 +32,13 @@ class Method:
     """
 
     name: str
-    make: Callable[[LesionCase, Any, Any], np.ndarray]
+    make: Callable[[Scan, Any, Any], np.ndarray]
     settings: dict[str, Any]
-    draws: Callable[[LesionCase], Sequence]
+    draws: Callable[[Scan], Sequence]
 
 
 def make_method(
-    name: str, donors: Sequence[LesionCase], samples: int, seed: int, generation_root: Path | None
+    name: str, donors: Sequence[Scan], samples: int, seed: int, generation_root: Path | None
 ) -> Method:
     """A method by its name.
 
@@ -54,10 +53,10 @@ def make_method(
         InputError: unknown name.
     """
 
-    def seeds(case: LesionCase) -> Sequence[int]:
+    def seeds(case: Scan) -> Sequence[int]:
         return range(seed, seed + samples)
 
-    def of_region(case: LesionCase) -> list[LesionCase]:
+    def of_region(case: Scan) -> list[Scan]:
         found = [donor for donor in donors if donor.is_reference_of(case)]
         if not found:
             raise InputError(f"{case.name} has no donor: add a {case.region} lesion of another patient.")
@@ -84,18 +83,15 @@ def make_method(
     raise InputError(f"Unknown method {name!r}: use {', '.join(METHODS)}.")
 
 
-def _ours(generation_root: Path | None) -> Callable[[LesionCase, None, int], np.ndarray]:
+def _ours(generation_root: Path | None) -> Callable[[Scan, None, int], np.ndarray]:
     """The inferer of `bundles/ct_lesion_inpainting`, which gets the scan without its lesion."""
     options = {"generation_root": str(generation_root)} if generation_root else {}
 
-    def make(case: LesionCase, _: None, seed: int) -> np.ndarray:
+    def make(case: Scan, _: None, seed: int) -> np.ndarray:
         (network,) = bundle_parts("ct_lesion_inpainting", ("network",), **options)
         (inferer,) = bundle_parts("ct_lesion_inpainting", ("inferer",), region=case.region, seed=seed)
-        channels = [case.window.to_unit(case.without), case.anatomy, case.lesion]
-        inputs = torch.stack([torch.as_tensor(np.asarray(channel, np.float32)) for channel in channels])
-        inputs = MetaTensor(inputs[None], affine=torch.as_tensor(case.affine))
         with torch.no_grad():
-            generated = np.asarray(inferer(inputs, network))[0, 0]
+            generated = np.asarray(inferer(case.inputs(case.without_lesion, case.lesion), network))[0, 0]
         return np.where(case.lesion, generated, case.hu)
 
     return make

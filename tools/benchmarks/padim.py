@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from benchmarks.anomaly_cases import AnomalyCase
+from benchmarks.scans import Scan
 from torch import nn
 from torch.nn import functional as F
 
@@ -34,7 +34,7 @@ class PaDiM:
             reference without another is its own.
     """
 
-    def __init__(self, network: nn.Module, references: Sequence[AnomalyCase]) -> None:
+    def __init__(self, network: nn.Module, references: Sequence[Scan]) -> None:
         self.network = network
         self.references = references
         self.schedule = NoiseSchedule()
@@ -44,7 +44,7 @@ class PaDiM:
             block.register_forward_hook(lambda _, inputs, output: self._levels.append(output[1][0]))
         network.unet.middle_block.register_forward_hook(lambda _, inputs, output: self._levels.append(output))
 
-    def distance(self, case: AnomalyCase, timestep: int) -> np.ndarray:
+    def distance(self, case: Scan, timestep: int) -> np.ndarray:
         """Map `(X, Y, Z)` of distances, not signed."""
         mean, inverse = self._normal(case, timestep)
         features = self.features(case, timestep)  # (C, x, y, z)
@@ -54,7 +54,7 @@ class PaDiM:
         voxels = F.interpolate(cells, scale_factor=self.network.factor, mode="trilinear")[0, 0]
         return voxels[tuple(slice(n) for n in case.hu.shape)].numpy()
 
-    def _normal(self, case: AnomalyCase, timestep: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _normal(self, case: Scan, timestep: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean `(C, 1)` and inverse covariance `(C, C)` of the healthy cells."""
         healthy = [other for other in self.references if other.is_reference_of(case)]
         healthy = healthy or [other for other in self.references if other is case]
@@ -64,7 +64,7 @@ class PaDiM:
         covariance = torch.cov(samples) + _RIDGE * torch.eye(len(samples))
         return samples.mean(dim=1, keepdim=True), torch.linalg.inv(covariance)
 
-    def _organ_features(self, case: AnomalyCase, timestep: int) -> torch.Tensor:
+    def _organ_features(self, case: Scan, timestep: int) -> torch.Tensor:
         """Features `(C, N)` of the cells that lie in the organ."""
         features = self.features(case, timestep)
         organ = self._padded(torch.as_tensor(case.organ)[None, None].float())
@@ -72,9 +72,9 @@ class PaDiM:
         return features[:, organ[0, 0] > 0.5]
 
     @torch.no_grad()
-    def _features(self, case: AnomalyCase, timestep: int) -> torch.Tensor:
+    def _features(self, case: Scan, timestep: int) -> torch.Tensor:
         """`(C, x, y, z)` at the resolution of the U-Net's first level."""
-        image = torch.as_tensor(case.window.to_unit(case.hu)).float().clamp(-1, 1)[None, None]
+        image = torch.as_tensor(case.hu_window.to_unit(case.hu)).float().clamp(-1, 1)[None, None]
         noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
         noisy = self.schedule.add_noise(image, noise, timestep)
         anatomy = torch.as_tensor(case.anatomy)[None, None].float()

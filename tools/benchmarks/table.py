@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from tqdm import tqdm
 
 from meddiff_core.evaluation import markdown
@@ -67,3 +69,13 @@ def number(key: str, digits: int) -> Callable[[Row], str]:
 def sizes(key: str) -> Callable[[Row], str]:
     """A column of voxels along the axes."""
     return lambda row: "x".join(f"{size:g}" for size in row[key])
+
+
+def timed(make: Callable[[], np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    """A result, and the seconds of wall clock and of processor time that it took."""
+    wall, processor = time.perf_counter(), time.process_time()
+    result = make()
+    return result, {
+        "seconds": round(time.perf_counter() - wall, 2),
+        "cpu_seconds": round(time.process_time() - processor, 2),
+    }

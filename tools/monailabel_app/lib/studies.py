@@ -71,7 +71,7 @@ def prepare(items: Sequence[dict[str, str]], folder: Path) -> list[dict[str, str
             logger.warning("Left out: %s", sentence)
             continue
         image, anatomy = data["image"], np.asarray(data["anatomy"])[0]
-        region, _ = detect_region(np.asarray(image)[0], np.asarray(image.affine), anatomy, image.meta)
+        region = detect_region(np.asarray(image)[0], np.asarray(image.affine), anatomy, image.meta).region
         entry = {"region": region}
         for key in ("image", "anatomy", "lesion"):
             if key in data:

@@ -1,0 +1,102 @@
+"""What denoising and super-resolution are compared on: a block of a scan, and what a worse one had given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from benchmarks.scans import Scan, central_block, volume_tensor
+from monai.data import MetaTensor
+
+from meddiff_core.physics.low_dose import simulate_low_dose
+from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.transforms.low_dose import item_seed
+from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
+from meddiff_core.transforms.thin_slices import layout_between
+
+# Values are clipped to 1.5 HU windows, not to 1: clipping bends the noise at its ends (0.2 to 0.45 dB).
+CLIP = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Degraded:
+    """A block of a scan with simulated noise or simulated thick slices.
+
+    Args:
+        scan: the block as it was measured.
+        seen: what the methods get, `(X, Y, Z)` in HU.
+        affine: of `seen`, `(4, 4)`, mm.
+        kind: `white`, `correlated` or `sinogram` noise, or `thick` slices.
+        level: standard deviation of the noise in HU, which the methods are told; thin slices per thick one.
+        start: first voxel of the block in the whole scan.
+    """
+
+    scan: Scan
+    seen: np.ndarray
+    affine: np.ndarray
+    kind: str
+    level: float
+    start: tuple[int, int, int]
+
+    @property
+    def tensor(self) -> MetaTensor:
+        """What the methods get, as `(1, X, Y, Z)`."""
+        return volume_tensor(self.seen, self.affine, self.scan.name)
+
+    @cached_property
+    def layout(self) -> SlabLayout:
+        """How thick slices lie on the grid of the thin ones."""
+        return layout_between(self.tensor, self.scan.tensor)
+
+
+def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] | None, seed: int) -> Degraded:
+    """Cut the central block and add noise, clipped to 1.5 HU windows.
+
+    The noise is drawn on whole slices, so that rays of sinogram noise cross the whole body.
+
+    Args:
+        scan: clean scan; its name, `kind` and `seed` fix the noise.
+        kind: `white`, `correlated` or `sinogram`.
+        noise_level: standard deviation in [-1, 1]; for `sinogram` the fraction of the dose that is left.
+        block: voxels per axis, cut to the scan where that is smaller; None for the whole scan.
+        seed: of the noise.
+    """
+    start, size = central_block(scan.hu, block)
+    whole_slices = scan.cut((0, 0, start[2]), (*scan.hu.shape[:2], size[2]))
+    clean = whole_slices.cut((*start[:2], 0), size)
+    window = scan.hu_window
+    level = noise_level if kind == "sinogram" else noise_level * window.width / 2
+    noise_seed = item_seed(seed, f"{scan.name}:{kind}")
+    noisy = simulate_low_dose(whole_slices.hu, kind, level, tuple(scan.spacing), noise_seed)
+    noisy = noisy[tuple(slice(first, first + n) for first, n in zip(start[:2], size[:2], strict=True))]
+    return Degraded(
+        scan=clean,
+        seen=np.clip(noisy, window.to_hu(-CLIP), window.to_hu(CLIP)).astype(np.float32),
+        affine=clean.affine,
+        kind=kind,
+        level=float((noisy - clean.hu).std()) if kind == "sinogram" else level,
+        start=start,
+    )
+
+
+def make_thick(scan: Scan, factor: int, block: Sequence[int] | None) -> Degraded:
+    """Cut the central block to whole slabs and take their means, rounded to HU as a scanner stores them.
+
+    Args:
+        scan: thin scan.
+        factor: thin slices per thick one.
+        block: voxels per axis, cut to the scan where that is smaller; None for the whole scan.
+    """
+    start, size = central_block(scan.hu, block)
+    pair = SimulateThickSlicesd("image", factor)({"image": scan.cut(start, size).tensor})
+    thin, thick = pair["label"], pair["image"].round()
+    return Degraded(
+        scan=Scan(scan.name, thin[0].numpy(), thin.affine.numpy(), scan.region),
+        seen=thick[0].numpy(),
+        affine=thick.affine.numpy(),
+        kind="thick",
+        level=factor,
+        start=start,
+    )
