@@ -37,6 +37,7 @@ lint: install
 	$(BIN)/python -m pip install --quiet -e ".[lint]"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/format_configs.py --check
 
 # On phantoms, or on IMAGES=a.nii.gz,b.nii.gz REGIONS=chest,abdomen; minutes to hours.
 # BM3D and BM4D carry a non-commercial licence and serve this comparison only.

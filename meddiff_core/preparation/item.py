@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from nibabel.affines import voxel_sizes
 
 from meddiff_core.conditions.detect import detect_region
+from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.split import split_regions
 from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP
 from meddiff_core.errors import InputError
@@ -21,6 +22,9 @@ from meddiff_core.preparation.sources import Source
 from meddiff_core.preparation.volume import read_ct, read_mask, resample, write_volume
 from meddiff_core.transforms.datalist import FILE_KEYS
 
+# Why an item has its region: in the record and in the printed table, not in the data list.
+REASON_KEY = "region_reason"
+UNSURE = "NOT SURE: "
 # A shorter stretch of a region is the border of its neighbour, as the lung bases on an abdominal CT.
 _MIN_REGION_MM = 100.0
 # Head to thigh is longer, chest to pelvis is not: such a scan has no single region.
@@ -62,13 +66,16 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
     """Write the region volumes of one CT with their anatomy and lesion maps, and its record.
 
     Returns:
-        One data list item per region volume, without the patient, its paths relative to the data list.
+        One data list item per region volume with the reason for its region, without the patient; its paths
+        are relative to the data list.
 
     Raises:
         InputError: the CT or a mask cannot be used; there is no record then.
     """
     hu = read_ct(source.image)
     labels = read_labels(source.labels, hu)
+    if labels is not None:
+        warn_of_volumes(labels, hu.affine.numpy(), f"The labels of {source.name}")
     lesion = _read_lesion(source, settings, hu)
     complete = labels is not None and source.labels.label_map is None
     labels, lesion = (_resampled_mask(mask, hu, settings.spacing) for mask in (labels, lesion))
@@ -81,10 +88,10 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
     regions = _regions(source.region, arrays, affine, complete or settings.segment, hu.meta)
     spacing = [round(float(step), 3) for step in voxel_sizes(affine)]
     items = []
-    for region, part in regions.items():
+    for (region, reason), part in regions.items():
         name = source.name if len(regions) == 1 else f"{source.name}_{region}"
         files = _write_part(settings.output_dir, name, arrays, affine, part)
-        items.append({**files, "region": region, "spacing": spacing})
+        items.append({**files, "region": region, "spacing": spacing, REASON_KEY: reason})
         if settings.anatomy_only:
             items[-1]["min_timestep"] = ANATOMY_TIMESTEP
     record = {"items": items, "made_from": _made_from(source, settings)}
@@ -112,11 +119,11 @@ def _resampled_mask(mask: np.ndarray | None, hu: MetaTensor, spacing: float | No
 
 def _regions(
     region: str, arrays: dict[str, np.ndarray], affine: np.ndarray, named: bool, header: Mapping
-) -> dict[str, slice]:
-    """Region name and slices along z of every volume that a CT becomes."""
+) -> dict[tuple[str, str], slice]:
+    """Region name, why it is that one, and slices along z of every volume that a CT becomes."""
     whole = slice(0, arrays["image"].shape[2])
     if region != "auto":
-        return {region: whole}
+        return {(region, "given"): whole}
     step = np.linalg.norm(affine[:3, 2])
     parts = split_regions(arrays["anatomy"]) if named else {}
     parts = {name: part for name, part in parts.items() if (part.stop - part.start) * step >= _MIN_REGION_MM}
@@ -125,7 +132,10 @@ def _regions(
             f"It is {whole.stop * step:.0f} mm long, and without labels it cannot be split into regions:"
             " install TotalSegmentator, or give --label_dir or --region."
         )
-    return parts or {detect_region(arrays["image"], affine, arrays["anatomy"], header)[0]: whole}
+    if parts:
+        return {(name, "split by its organs"): part for name, part in parts.items()}
+    found = detect_region(arrays["image"], affine, arrays["anatomy"], header)
+    return {(found.region, found.reason if found.sure else UNSURE + found.reason): whole}
 
 
 def _write_part(

@@ -25,7 +25,7 @@ from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.files import whole_file
 from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
 from meddiff_core.preparation.datasets import dataset_table
-from meddiff_core.preparation.item import Settings, finished_items, prepare
+from meddiff_core.preparation.item import REASON_KEY, UNSURE, Settings, finished_items, prepare
 from meddiff_core.preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
 from meddiff_core.preparation.sources import Rules, Source, find_sources, parse_regions
 from meddiff_core.preparation.split import split_patients
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> list[tuple[str, str]]:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
     settings = Settings(args.output_dir, spacing, segment, layout.lesion_values, args.anatomy_only)
     items, failures = _prepare_all(sources + held_out, settings, args.workers)
+    if items:
+        print(region_table(items))
     _write_datalist(args.output_dir, items, sections)
     return failures
 
@@ -98,6 +100,17 @@ def _prepare_all(
                 failures.append((futures[future].name, _reason(error)))
     items = [{**item, "patient": source.patient} for source in sources for item in done[source.name] or ()]
     return items, sorted(failures)
+
+
+def region_table(items: list[dict]) -> str:
+    """One line an item: its region and why, the doubtful ones first; takes the reasons out of the items."""
+    reasons = {item["image"]: item.pop(REASON_KEY, "prepared by an earlier version") for item in items}
+    rows = [(item["region"], item["image"], reasons[item["image"]]) for item in items]
+    rows.sort(key=lambda row: (not row[2].startswith(UNSURE), row[0], row[1]))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = [f"{region:<{widths[0]}}  {image:<{widths[1]}}  {reason}" for region, image, reason in rows]
+    confirm = "Confirm these regions before training; name a wrong one, as in --region 'scan7*=chest,*=auto'."
+    return "\n".join([*lines, confirm])
 
 
 def _pool(workers: int) -> Executor:

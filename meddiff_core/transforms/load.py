@@ -13,6 +13,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.vocabulary import NUM_LABELS
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.dicom import read_series
@@ -158,12 +159,13 @@ def _check_hu(image: MetaTensor, path: Path) -> None:
 
 
 def check_labels(labels: MetaTensor, name: str) -> None:
-    """Refuse numbers that are no label ids; `name` begins the sentence."""
+    """Refuse numbers that are no label ids, warn of organs of unlikely size; `name` begins the sentence."""
     values = torch.unique(labels.as_tensor())
     allowed = (values >= 0) & (values < NUM_LABELS) & (values == values.round())
     if not allowed.all():
         wrong = float(values[~allowed][0])
         raise InputError(f"{name} holds the value {wrong:g}: use whole numbers from 0 to {NUM_LABELS - 1}.")
+    warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), name)
 
 
 def _check_grid(labels: MetaTensor, image: MetaTensor, name: str) -> None:

@@ -91,6 +91,7 @@ def make_files(folder: Path) -> None:
     healthy = {"image": "my_cts/patient1.nii.gz", "region": "chest", "organ_name": "lung"}
     lists = {"validation": [item], "reference": [healthy]}
     (folder / "lesions.json").write_text(json.dumps(lists))
+    (folder / "names.json").write_text(json.dumps({"_tumour": {"1": "body"}}))
     for kind in ("slices", "masks"):
         (folder / kind).mkdir()
         for number in range(8):

@@ -345,3 +345,29 @@ def test_command_line_with_a_worker_process(tmp_path, cts, body, save_nifti):
     assert done.returncode == 1
     assert "Skipped broken: " in done.stderr and "Traceback" not in done.stderr
     assert "lists 1 for training" in done.stdout
+
+
+def test_regions_are_shown_to_be_confirmed(cts, run, capsys, body, save_nifti):
+    """Twice: the reasons of what was prepared before are shown again. They are not part of the data list."""
+    for name in ("given", "seen"):
+        save_nifti(cts / f"{name}.nii.gz", body, AFFINE)
+    for _ in range(2):
+        code, datalist = run("--spacing", "native", "--region", "given=chest,seen=auto")
+        assert code == 0
+        assert all(
+            set(item) == {"image", "anatomy", "region", "spacing", "patient"} for item in items(datalist)
+        )
+        lines = capsys.readouterr().out.splitlines()
+        first = next(row for row, line in enumerate(lines) if line.startswith("abdomen"))
+        assert lines[first].startswith("abdomen  image/seen.nii.gz   NOT SURE: No lungs, skull")
+        assert lines[first + 1] == "chest    image/given.nii.gz  given"
+        assert lines[first + 2].startswith("Confirm these regions before training")
+
+
+def test_labels_of_another_tool_get_a_line(cts, run, caplog, body, save_nifti):
+    save_nifti(cts / "scan.nii.gz", body, AFFINE)
+    labels = np.zeros(body.shape, np.uint8)
+    labels[11:13, 9:11, 7:9] = label_id("liver")
+    save_nifti(cts / "scan_seg.nii.gz", labels, AFFINE)
+    assert run("--spacing", "native", "--label_suffix", "_seg")[0] == 0
+    assert "The labels of scan: liver 0 ml (usual: 65 to 5400 ml)" in caplog.text
