@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def make_files(folder: Path) -> None:
     start(["python", "tools/prepare_data.py", *_prepare().split()], folder)
     start(["python", "tools/package_bundle.py", "--output_dir", "dist", "--bundles", "ct_denoising"], folder)
     (archive,) = (folder / "dist").glob("*.zip")
-    start(["python", "tools/unpack_bundle.py", str(archive), "--output_dir", "unpacked"], folder)
+    zipfile.ZipFile(archive).extractall(folder / "unpacked")
 
 
 def _prepare() -> str:
