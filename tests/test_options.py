@@ -67,6 +67,18 @@ KNOWN = [
     (DENOISING, {"image": ["a.nii.gz", Path("b.nii.gz")], "dry_run": "$1 == 1"}),
     (DENOISING, {"run_name": "first", "experiment_name": "any"}),
     (EVALUATION, {"data_list": "list.json", "key_metric#other": {"_target_": "MeanDice"}}),
+    # what MONAI Label gives
+    (
+        ("ct_lesion_generation/train.json",),
+        {"train#data": [], "validate#data": [], "validate#dataset#data": [], "train#dataset#data": []}
+        | {
+            "train#trainer#max_epochs": 2,
+            "train#handlers": [],
+            "trained_part": "$@ema.ema_model",
+            "device": "cpu",
+        }
+        | {"start_from": "$None", "tracking_uri": "file:runs", "output_dir": "runs"},
+    ),
     (TRAINING, {"train#dataset#data": [], "train#trainer#amp": True, "start_from": "model.pt"}),
 ]
 
