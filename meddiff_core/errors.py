@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 
 from meddiff_core.console import prepare_console
+
+_INTERRUPTED = "Interrupted: results that are written so far are whole."
+# Names of a long list that a sentence tells.
+_NAMED = 3
 
 
 class InputError(ValueError):
@@ -88,13 +95,13 @@ def show_sentences() -> None:
     """Let an uncaught `InputError` end the program with its sentence on stderr and exit code 1.
 
     Mistakes in a bundle's options surface while the config is parsed, where no code of ours can catch them.
-    An interrupt (Ctrl-C) ends with one line, too, and a termination clears away what is half-written.
+    An interrupt (Ctrl-C) and a termination (SIGTERM) end with one line, too, and nothing half-written stays.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sentence = user_sentence(error)
         if sentence is None and issubclass(kind, KeyboardInterrupt):
-            sentence = "Interrupted: results that are written so far are whole."
+            sentence = _INTERRUPTED
         if sentence is not None:
             print(sentence, file=sys.stderr)
         elif not issubclass(kind, BrokenPipeError):  # nobody reads on, as of `| head`
@@ -110,4 +117,19 @@ def show_sentences() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    # A handler may not call print while the program prints. The helpers of a data loader stay silent.
+    if multiprocessing.parent_process() is None:
+        with suppress(OSError):  # nobody reads
+            os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)
+
+
+def listed(names: Mapping[str, Sequence[str]]) -> str:
+    """Names by what they are: "a, b (folder), c (no volume)"."""
+    return ", ".join(f"{some_of(these)} ({kind})" for kind, these in names.items() if these)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are: "a, b, c and 4 more"."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

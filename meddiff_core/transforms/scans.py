@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meddiff_core.conditions.vocabulary import find_label
-from meddiff_core.errors import InputError
-from meddiff_core.transforms.dicom import holds_dicom
+from meddiff_core.errors import InputError, listed
+from meddiff_core.transforms.dicom_files import images_in
+from meddiff_core.transforms.dicom_header import OWN_RESULT
 from meddiff_core.transforms.dicom_objects import refuse_dicom_object
+from meddiff_core.transforms.own_results import made_from
 
 logger = logging.getLogger("meddiff")
 
@@ -18,6 +20,9 @@ VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 """File names that hold one volume."""
 
 PathLike = str | Path
+
+# Records, pictures and pages have the name of their volume.
+_BESIDE = (".json", ".png", ".html")
 
 
 def volume_suffix(path: PathLike) -> str:
@@ -54,7 +59,8 @@ def list_scans(
 
     Args:
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
-            sub-folders with DICOM series; or a list of those. None, a config's default, is refused.
+            sub-folders with DICOM series, whose other contents are left out with a line; or a list of those.
+            None, a config's default, is refused.
         anatomy: its label map, for one scan a file, or a folder of masks named like organs; or a folder with
             a map, or such a folder, of the same name for each scan.
         lesion: the same for lesion masks.
@@ -111,23 +117,63 @@ def _expand(path: Path, maps: bool) -> list[Path]:
     if not exists:
         raise InputError(_missing(str(path)))
     # What is no folder is taken at its word here: loading it says what is wrong with it.
-    if not path.is_dir() or holds_dicom(path) or (maps and organ_masks(path)):
+    if not path.is_dir() or _is_series(path) or (maps and organ_masks(path)):
         return [path]
-    scans = _scans_in(path, maps)
+    return _scans_of(path, maps)
+
+
+def _is_series(folder: Path) -> bool:
+    """Whether a folder is one scan: it holds DICOM images, and not just one beside volume files."""
+    images = images_in(folder, 2)
+    return images > 1 or (images == 1 and not any(map(volume_suffix, _entries(folder))))
+
+
+def without_results(volumes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Volumes that are input, and those that this program made of others and that are none.
+
+    Of nothing but results those are input that were not made from another one of them.
+    """
+    sources = {path: made_from(path, scan_stem(path)) for path in volumes}
+    names = {path.name for path in volumes}
+    measured = [path for path in volumes if sources[path] is None]
+    scans = measured or [path for path in volumes if sources[path] not in names]
+    return scans, [path for path in volumes if path not in scans]
+
+
+def _scans_of(folder: Path, maps: bool) -> list[Path]:
+    """The scans in a folder of several; a line says what is left out, such as results of earlier runs."""
+    volumes = _volumes_in(folder, maps)
+    scans, results = without_results(volumes)
+    beside = {f"{scan_stem(path)}{end}" for path in volumes for end in _BESIDE}
+    others = [path.name for path in _entries(folder) if path not in volumes and path.name not in beside]
+    left_out = {
+        OWN_RESULT: [path.name for path in results],
+        "no volume": others,
+    }
     if not scans:
-        known = ", ".join(VOLUME_SUFFIXES)
-        raise InputError(f"{path} holds no CT: put {known} files or folders with DICOM series into it.")
+        known, found = ", ".join(VOLUME_SUFFIXES), listed(left_out) or "nothing"
+        raise InputError(
+            f"{folder} holds no CT, but {found}: put {known} files or folders with DICOM series into it."
+        )
+    if any(left_out.values()):
+        counts = (len(scans), sum(map(len, left_out.values())))
+        sentence = "%s: %s scans are taken, %s other entries left out: %s."
+        logger.warning(sentence, folder, *counts, listed(left_out))
     return scans
 
 
-def _scans_in(folder: Path, maps: bool = False) -> list[Path]:
-    # Hidden files are drafts of results and what other systems leave behind (._scan.nii.gz).
-    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+def _volumes_in(folder: Path, maps: bool = False) -> list[Path]:
+    """Volume files and folders of series; of maps, folders with a mask per organ, too."""
     return [
         path
-        for path in entries
-        if (holds_dicom(path) or (maps and organ_masks(path)) if path.is_dir() else volume_suffix(path))
+        for path in _entries(folder)
+        if (_is_series(path) or (maps and organ_masks(path)) if path.is_dir() else volume_suffix(path))
     ]
+
+
+def _entries(folder: Path) -> list[Path]:
+    # Hidden files are drafts of results and what other systems leave behind (._scan.nii.gz).
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
 def organ_masks(folder: Path) -> dict[Path, int]:
@@ -137,7 +183,7 @@ def organ_masks(folder: Path) -> dict[Path, int]:
     """
     within = folder / "segmentations"
     folder = within if within.is_dir() else folder
-    files = [path for path in sorted(folder.iterdir()) if path.name[0] != "." and volume_suffix(path)]
+    files = [path for path in _entries(folder) if volume_suffix(path)]
     masks = {path: label for path in files if (label := find_label(scan_stem(path)))}
     if 2 * len(masks) <= len(files):
         return {}
@@ -156,7 +202,7 @@ def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
             raise InputError(f"{at} is one {name} map for {scans} scans: give a folder with a map for each.")
         return at
     stem = scan_stem(scan)
-    found = [path for path in _scans_in(at, name == "anatomy") if scan_stem(path) == stem]
+    found = [path for path in _volumes_in(at, name == "anatomy") if scan_stem(path) == stem]
     if found:
         return found[0]
     if name == "anatomy" and scans == 1 and organ_masks(at):

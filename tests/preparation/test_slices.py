@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import skimage.io
-import stack_slices
 
 from meddiff_core.errors import InputError
+from meddiff_core.preparation.slices import stack_slices
 from meddiff_core.transforms.load import LoadCTd, LoadMasksd
 
 ROWS, COLUMNS = 40, 48
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 def _stack(folder, tmp_path, **options):
     output = tmp_path / "volume.nii.gz"
-    stack_slices.stack_slices(str(folder), str(output), **({"region": "abdomen"} | options))
+    stack_slices(str(folder), str(output), **({"region": "abdomen"} | options))
     return output
 
 
@@ -89,11 +89,12 @@ def test_nifti_and_dicom_slices_are_in_hu(tmp_path, hu, save_nifti, save_dicom):
     hu = hu[..., :8]
     lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     dicom = save_dicom(tmp_path / "dicom", hu, lps)
+    inverse = save_dicom(tmp_path / "inverse", hu, lps, PhotometricInterpretation="MONOCHROME1")
     nifti = tmp_path / "nifti"
     nifti.mkdir()
     for k in range(8):  # stored towards right and front
         save_nifti(nifti / f"s{k}.nii.gz", hu[::-1, ::-1, k : k + 1], np.eye(4))
-    for folder in (dicom, nifti):
+    for folder in (dicom, inverse, nifti):
         volume = nib.load(_stack(folder, tmp_path, region="chest"))
         assert np.array_equal(np.asarray(volume.dataobj), hu)
 
