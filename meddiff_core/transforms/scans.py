@@ -157,7 +157,7 @@ def _scans_of(folder: Path, maps: bool) -> list[Path]:
         )
     if any(left_out.values()):
         counts = (len(scans), sum(map(len, left_out.values())))
-        sentence = "%s: %s scans are taken, %s other entries left out: %s."
+        sentence = "%s: scans taken: %s, left out: %s, namely %s."
         logger.warning(sentence, folder, *counts, listed(left_out))
     return scans
 
