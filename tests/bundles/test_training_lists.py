@@ -67,8 +67,16 @@ SHIFTED[0, 3] += 30
 
 BAD = {
     "anatomy of another shape": (ALL, volume("anatomy", lambda a: a[:-1]), "anatomy map .*anatomy_2"),
-    "anatomy elsewhere": (ALL, volume("anatomy", np.copy, SHIFTED), "anatomy map .*anatomy_2.* voxels off"),
-    "lesion elsewhere": ((LESION,), volume("lesion", np.copy, SHIFTED), "lesion map .*lesion_2.* voxels off"),
+    "anatomy elsewhere": (
+        ALL,
+        volume("anatomy", np.copy, SHIFTED),
+        "anatomy map .*anatomy_2.* voxels .* off",
+    ),
+    "lesion elsewhere": (
+        (LESION,),
+        volume("lesion", np.copy, SHIFTED),
+        "lesion map .*lesion_2.* voxels .* off",
+    ),
     "normalised": (ALL, volume("image", lambda a: (a + 1024) / 4096.0), "image_2.nii.gz is not .*HU"),
     "stored pixels": (ALL, volume("image", lambda a: np.maximum(a + 1024, 0)), "image_2.nii.gz is not in HU"),
     "not a number": (ALL, volume("image", nan), "image_2.nii.gz holds NaN"),
