@@ -70,12 +70,12 @@ BAD = {
     "anatomy elsewhere": (
         ALL,
         volume("anatomy", np.copy, SHIFTED),
-        "anatomy map .*anatomy_2.* voxels .* off",
+        "anatomy map .*anatomy_2.*mm. off",
     ),
     "lesion elsewhere": (
         (LESION,),
         volume("lesion", np.copy, SHIFTED),
-        "lesion map .*lesion_2.* voxels .* off",
+        "lesion map .*lesion_2.*mm. off",
     ),
     "normalised": (ALL, volume("image", lambda a: (a + 1024) / 4096.0), "image_2.nii.gz is not .*HU"),
     "stored pixels": (ALL, volume("image", lambda a: np.maximum(a + 1024, 0)), "image_2.nii.gz is not in HU"),
