@@ -24,7 +24,7 @@ class TrainingCheckpoint:
     Args:
         output_dir: folder of `checkpoint.pt`; made.
         device: where a checkpoint is loaded to.
-        **parts: what has a state, by its name in the file, such as network and optimizer; the trainer is added.
+        **parts: what has a state, by its name in the file, such as network; the trainer is added.
     """
 
     def __init__(self, output_dir: str | Path, device: torch.device | str, **parts: Any) -> None:
