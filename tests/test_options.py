@@ -11,7 +11,7 @@ from monai.bundle import ConfigWorkflow
 from meddiff_core import option_names
 from meddiff_core.errors import InputError
 from meddiff_core.option_names import check_options
-from meddiff_core.option_values import PATHS
+from meddiff_core.option_values import COUNTS, PATHS
 
 BUNDLES = Path(__file__).parents[1] / "bundles"
 DENOISING = ("ct_denoising/inference.json",)
@@ -67,6 +67,18 @@ KNOWN = [
     (DENOISING, {"image": ["a.nii.gz", Path("b.nii.gz")], "dry_run": "$1 == 1"}),
     (DENOISING, {"run_name": "first", "experiment_name": "any"}),
     (EVALUATION, {"data_list": "list.json", "key_metric#other": {"_target_": "MeanDice"}}),
+    # what MONAI Label gives
+    (
+        ("ct_lesion_generation/train.json",),
+        {"train#data": [], "validate#data": [], "validate#dataset#data": [], "train#dataset#data": []}
+        | {
+            "train#trainer#max_epochs": 2,
+            "train#handlers": [],
+            "trained_part": "$@ema.ema_model",
+            "device": "cpu",
+        }
+        | {"start_from": "$None", "tracking_uri": "file:runs", "output_dir": "runs"},
+    ),
     (TRAINING, {"train#dataset#data": [], "train#trainer#amp": True, "start_from": "model.pt"}),
 ]
 
@@ -124,6 +136,7 @@ VALUES = [
     ({"output_dir": "out#1"}, "output_dir is out::1: MONAI's configs turn # into ::, so rename"),
     ({"report": "yes"}, "report is 'yes': use true or false."),
     ({"report": 1}, "report is 1: use true or false."),
+    ({"report": 0}, "report is 0: use true or false."),
     ({"keep_identifiers": "on"}, "keep_identifiers is 'on': use true or false."),
 ]
 
@@ -132,6 +145,15 @@ VALUES = [
 def test_a_value_that_is_none_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         check(DENOISING, options)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_of_training_is_checked(name, value):
+    with pytest.raises(
+        InputError, match=f"{name} is {value!r}: use a whole number of at least {COUNTS[name]}"
+    ):
+        check(TRAINING, {name: value})
 
 
 def test_every_option_that_names_a_file_is_one_of_a_config():

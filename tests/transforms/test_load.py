@@ -112,7 +112,7 @@ def test_missing_and_foreign_files(tmp_path):
     (tmp_path / "renamed.nii.gz").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(400))
     with pytest.raises(InputError, match="cannot be read"):
         load(tmp_path / "renamed.nii.gz")
-    with pytest.raises(InputError, match="no DICOM series"):
+    with pytest.raises(InputError, match=r"no slices of a CT in DICOM, but photo\.png"):
         load(tmp_path)
 
 
