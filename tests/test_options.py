@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from meddiff_core import option_names
 from meddiff_core.errors import InputError
@@ -65,7 +65,8 @@ KNOWN = [
     (DENOISING, {"postprocessing#transforms#0#_disabled_": True, "_meta_#name": "other"}),
     (DENOISING, {"folder": "a", "output_dir": "$@folder + 'b'"}),
     (DENOISING, {"image": ["a.nii.gz", Path("b.nii.gz")], "dry_run": "$1 == 1"}),
-    (DENOISING, {"run_name": "first", "experiment_name": "any"}),
+    (DENOISING, {"run_name": "first", "experiment_name": "any", "_desc_": "mine"}),
+    (DENOISING, {"presets#fast#_desc_": "mine", "steps": {"_target_": "torch.tensor", "data": 1}}),
     (EVALUATION, {"data_list": "list.json", "key_metric#other": {"_target_": "MeanDice"}}),
     # what MONAI Label gives
     (
@@ -113,6 +114,14 @@ def test_an_overlay_of_ones_own_may_add_what_it_reads(tmp_path):
     overlay = tmp_path / "mine.json"
     overlay.write_text(json.dumps({"folder": "mine", "output_dir": "$@folder + '/out'"}))
     check((BUNDLES / "ct_denoising" / "configs" / "inference.json", overlay), {})
+
+
+def test_a_config_of_ones_own_is_checked_wherever_it_lies(tmp_path):
+    own = tmp_path / "mine.json"
+    own.write_bytes((BUNDLES / "ct_denoising" / "configs" / "inference.json").read_bytes())
+    with pytest.raises(InputError, match="did you mean noise_level"):
+        check((own,), {"noise_levle": 3})
+    check_options(ConfigParser({"image": 3}), Path("/"))
 
 
 def test_a_former_name_is_answered_with_the_new_one(monkeypatch):
