@@ -126,7 +126,8 @@ def test_a_page_shows_the_sections_that_were_run(scan):
     facts = benchmark.inference_benchmark.facts(scan)
     text = benchmark.inference_benchmark.page({"facts": facts, "forwards": [forwards], "memory": [memory]})
     assert "tiny, chest, 48x40x32 voxels of 6x6x8 mm" in text and "sliding_window_inference" not in text
-    assert "| ct_denoising | fast | 9x9x9 | 48 | 39.0 |" in text and "| 8x8x8 | 1.0 | 3.5 | n/a | 2.0 |" in text
+    assert "| ct_denoising | fast | 9x9x9 | 48 | 39.0 |" in text
+    assert "| 8x8x8 | 1.0 | 3.5 | n/a | 2.0 |" in text
 
 
 def test_command_writes_tables(scan, tmp_path, save_nifti):
