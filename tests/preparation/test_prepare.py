@@ -247,10 +247,13 @@ def test_what_is_left_out_is_named(cts, run, body, save_nifti, save_dicom, caplo
     record = {"input": "a.nii.gz", "software": {"meddiff_core": "0"}}
     (cts / "a_denoised.json").write_text(json.dumps(record))
     save_dicom(cts / "pet", body, AFFINE, Modality="PT")
+    (cts / "lost").mkdir()
+    (cts / "lost" / "IM0001.dcm").write_bytes(b"")
     code, datalist = run("--region", "abdomen", "--spacing", "native")
     assert code == 0
     assert [item["patient"] for item in items(datalist)] == ["a"]
     assert f"{cts / 'pet'} is left out: its DICOM images are no slices of a CT." in caplog.messages
+    assert f"{cts / 'lost'} is left out: its .dcm files are empty or no DICOM." in caplog.messages
     assert f"{cts}: left out a_denoised.nii.gz (result of MedDiff-FM)." in caplog.messages
 
 
