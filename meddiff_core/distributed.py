@@ -12,11 +12,12 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_choice
 
 SPLITS = ("windows", "volumes")
 
-# Of a process for the others: it may have a large volume to go. When one dies, torchrun ends the rest.
+# How long a process waits for the others, which may have a large volume to go. When one dies, torchrun
+# ends the rest.
 _PATIENCE = timedelta(days=7)
 
 T = TypeVar("T")
@@ -37,8 +38,7 @@ class Processes:
     """
 
     def __init__(self, split: str = "windows") -> None:
-        if split not in SPLITS:
-            raise InputError(f"split is {split!r}: use one of {', '.join(SPLITS)}.")
+        check_choice("split", split, SPLITS)
         if "LOCAL_RANK" not in os.environ:
             raise InputError("This config is for several processes: start it with torchrun, see the docs.")
         self.split = split

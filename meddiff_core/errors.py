@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
@@ -39,6 +39,17 @@ def check_flag(name: str, value: object) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise InputError(f"{name} is {value!r}: use true or false.")
     return str(value).lower() == "true"
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
+    """Return `value` if it is one of `choices`.
+
+    Raises:
+        InputError: it is none of them; names the option and all choices.
+    """
+    if value not in (known := list(choices)):
+        raise InputError(f"{name} is {value!r}: use one of {', '.join(known)}.")
+    return value
 
 
 def check_number(name: str, value: Any, wanted: str, valid: Callable[[Any], bool]) -> None:

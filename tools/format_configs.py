@@ -18,6 +18,7 @@ from meddiff_core.files import whole_file
 
 CONFIGS = Path(__file__).parents[1] / "bundles"
 WIDTH = 118
+SHORT = 60
 INDENT = 4
 
 # Blank lines between members are the author's paragraphs. JSON strings hold no line breaks, so this pattern
@@ -60,8 +61,8 @@ def typeset(text: str) -> str:
     What fits in `WIDTH` stands on one line, but each of several components (dictionaries with `_target_`) of
     a list begins a line. A longer component has its arguments packed into lines, and so has a dictionary that
     holds no other one; an argument that does not fit is broken up in turn. The rest are sections, as is the
-    whole file: each member begins a line, and a blank line before it stays. Of a long list, numbers are
-    packed, and anything else begins a line.
+    whole file: each member begins a line, and a blank line before it stays; in a file with such paragraphs,
+    short plain options share lines. Of a long list, numbers are packed, and anything else begins a line.
     """
     value = json.loads(_PARAGRAPH.sub(f'\n"{_MARK}', text))
     result = _broken(value, 0) + "\n"
@@ -102,16 +103,22 @@ def _broken(value: dict | list, indent: int) -> str:
     if isinstance(value, dict):
         members = {name: _laid_out(item, inner, _key(name)) for name, item in value.items()}
         packed = indent > 0 and ("_target_" in value or not any(isinstance(v, dict) for v in value.values()))
+        paragraphs = indent == 0 and any(name.startswith(_MARK) for name in value)
         brackets = "{}"
     else:
         members = {str(number): _laid_out(item, inner) for number, item in enumerate(value)}
         packed = all(isinstance(item, int | float) for item in value)
+        paragraphs = False
         brackets = "[]"
     lines: list[str] = []
+    sharing = False  # whether the last line may take a further option
     for number, (name, member) in enumerate(members.items(), start=1):
         member += "," if number < len(members) else ""
         joined = f"{lines[-1]} {member}" if lines else ""
-        if packed and lines and "\n" not in joined and inner + len(joined) <= WIDTH:
+        option = paragraphs and len(member) <= SHORT and not isinstance(value[name], dict | list)
+        shares = packed or (option and sharing and not name.startswith(_MARK))
+        sharing = option
+        if shares and lines and "\n" not in joined and inner + len(joined) <= WIDTH:
             lines[-1] = joined
             continue
         if name.startswith(_MARK) and lines and not packed:

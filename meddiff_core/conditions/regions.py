@@ -57,6 +57,8 @@ CLASSES: tuple[str, ...] = tuple(_HU_WINDOWS)
 
 WIDEST = "chest"
 """The region whose window holds the others: air and lung as well as most of bone."""
+WIDEST_WINDOW = _REGION_WINDOWS[WIDEST]
+"""-1400 to 400 HU."""
 
 
 def check_region(region: str) -> str:
@@ -64,6 +66,19 @@ def check_region(region: str) -> str:
     if region not in REGIONS:
         raise InputError(f"Unknown region {region!r}: use one of {', '.join(REGIONS)}, or auto.")
     return region
+
+
+def given_region(option: str, *others: object) -> str | None:
+    """The region that an option names; where that is `auto`, the first of the others that names one.
+
+    Args:
+        option: a name or `auto`.
+        others: what an item or its metadata say; None or `auto` where they do not.
+
+    Returns:
+        None where nobody names a region: it is to be detected.
+    """
+    return next((str(region) for region in (option, *others) if region and region != "auto"), None)
 
 
 def region_window(region: str) -> HUWindow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
 
 
@@ -34,6 +35,5 @@ class DDIM:
         kept = torch.sqrt((1 - a_next - fresh**2).clamp(min=0))
         x_next = noise.mul_(kept).add_(x0, alpha=float(a_next.sqrt()))
         if fresh > 0:
-            draw = torch.randn(x_t.shape, generator=self.generator, dtype=x_t.dtype)
-            x_next.add_(draw.to(x_t.device), alpha=float(fresh))
+            x_next.add_(noise_like(x_t, self.generator), alpha=float(fresh))
         return x_next

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import CLEAN
@@ -84,7 +85,7 @@ def _forward(
 ) -> torch.Tensor:
     """A draw of `q(x_{t_next} | x_t)`, t_next > t, exact over any distance."""
     kept = float(schedule.alpha(t_next) / schedule.alpha(t))
-    return kept**0.5 * x + (1 - kept) ** 0.5 * _noise_like(x, generator)
+    return kept**0.5 * x + (1 - kept) ** 0.5 * noise_like(x, generator)
 
 
 def _mix(
@@ -100,10 +101,5 @@ def _mix(
     On a soft edge a plain mixture would halve the noise's variance, and the network would take what is left
     for less noise than there is; so images are mixed, and the noises such that their level stays.
     """
-    noise = torch.lerp((1 - a) ** 0.5 * _noise_like(known, generator), unknown - a**0.5 * x0, mask)
+    noise = torch.lerp((1 - a) ** 0.5 * noise_like(known, generator), unknown - a**0.5 * x0, mask)
     return a**0.5 * torch.lerp(known, x0, mask) + noise / torch.sqrt(mask**2 + (1 - mask) ** 2)
-
-
-def _noise_like(x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """Drawn on the CPU: the same on every device."""
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -22,31 +21,14 @@ class AnomalyReport(EvaluationReport):
     Per volume: pixel AUROC and PRO of the map and Dice of the mask, all within the organ. Over all volumes
     together: image AUROC, where an image is an axial slice. The metrics are `pixel_auroc`, `pro`, `dice` and
     `image_auroc`; a volume without lesions counts in the last alone. What cannot be computed, as where all
-    volumes are healthy, is left out.
+    volumes are healthy, is left out. An item holds `pred`, the anomaly map in HU, `(1, X, Y, Z)`; its `mask`;
+    the `organ`, whose file names the volume; and the `lesion`, which a healthy volume has not.
 
     Args:
         output_dir: folder of the two files.
-        pred_key: anomaly map in HU, `(1, X, Y, Z)` on the same grid as the others.
-        mask_key: its mask, uint8.
-        lesion_key: the truth; a volume without it is healthy.
-        organ_key: the organ, a MetaTensor; the volume is named after its file.
     """
 
     name = "anomaly"
-
-    def __init__(
-        self,
-        output_dir: str | Path,
-        pred_key: str = "pred",
-        mask_key: str = "mask",
-        lesion_key: str = "lesion",
-        organ_key: str = "organ",
-    ) -> None:
-        super().__init__(output_dir)
-        self.pred_key = pred_key
-        self.mask_key = mask_key
-        self.lesion_key = lesion_key
-        self.organ_key = organ_key
 
     def start(self) -> None:
         """Forget what an earlier run has measured."""
@@ -55,12 +37,12 @@ class AnomalyReport(EvaluationReport):
 
     def measure(self, item: Mapping) -> dict:
         """The numbers of one volume; the scores of its slices are kept."""
-        score_map = np.asarray(item[self.pred_key])[0]
-        mask, organ = (np.asarray(item[key])[0] > 0 for key in (self.mask_key, self.organ_key))
-        healthy = self.lesion_key not in item
-        lesion = np.zeros_like(organ) if healthy else np.asarray(item[self.lesion_key])[0] > 0
+        score_map = np.asarray(item["pred"])[0]
+        mask, organ = (np.asarray(item[key])[0] > 0 for key in ("mask", "organ"))
+        healthy = "lesion" not in item
+        lesion = np.zeros_like(organ) if healthy else np.asarray(item["lesion"])[0] > 0
         self.slices.append(slice_scores(score_map, lesion, organ))
-        name = scan_stem(item[self.organ_key].meta["filename_or_obj"])
+        name = scan_stem(item["organ"].meta["filename_or_obj"])
         metrics = map_metrics(score_map, lesion, organ)
         return {"volume": name, **metrics, "dice": lesion_dice(mask, lesion, organ)}
 

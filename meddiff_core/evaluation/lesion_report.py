@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 from meddiff_core.evaluation.markdown import number, table
 from meddiff_core.evaluation.report import EvaluationReport, means
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
 from meddiff_core.metrics.lesion_segmenter import LesionSegmenter
 from meddiff_core.metrics.lesions import dice, histogram_distance, lesion_metrics, outside_difference
 from meddiff_core.transforms.scans import scan_stem
@@ -31,12 +31,12 @@ class LesionReport(EvaluationReport):
     Per volume: see `lesion_metrics`; where they are asked for Dice of a segmenter (`dice`, and `dice_real` in
     the real CT) and `outside_difference`. Over all volumes together: `histogram_distance_pooled`.
 
+    An item holds `pred`, the CT with the generated lesion in HU, `(1, X, Y, Z)` in RAS; `label`, the real CT
+    on the same grid, whose file names the volume; and `lesion`, the mask that the generated one fills.
+
     Args:
         output_dir: folder of the two files.
         segment: finds lesions in a CT, see `lesion_segmenter`; None leaves Dice out.
-        pred_key: CT with the generated lesion in HU, `(1, X, Y, Z)` in RAS.
-        label_key: the real CT in HU on the same grid, a MetaTensor; the volume is named after its file.
-        lesion_key: mask of the real lesion, which the generated one fills.
         original_key: the CT in HU that the lesion was put into; None where all of the CT is generated.
     """
 
@@ -46,14 +46,10 @@ class LesionReport(EvaluationReport):
         self,
         output_dir: str | Path,
         segment: LesionSegmenter | None = None,
-        pred_key: str = "pred",
-        label_key: str = "label",
-        lesion_key: str = "lesion",
         original_key: str | None = None,
     ) -> None:
         super().__init__(output_dir)
         self.segment = segment
-        self.keys = (pred_key, label_key, lesion_key)
         self.original_key = original_key
 
     def start(self) -> None:
@@ -63,8 +59,8 @@ class LesionReport(EvaluationReport):
 
     def measure(self, item: Mapping) -> dict:
         """The numbers of one volume; the HU of its lesion are kept."""
-        generated, real, mask = (np.asarray(item[key].cpu())[0] for key in self.keys)
-        lesion, scan = mask > 0, item[self.keys[1]]
+        generated, real, mask = (np.asarray(item[key].cpu())[0] for key in ("pred", "label", "lesion"))
+        lesion, scan = mask > 0, item["label"]
         spacing = scan.pixdim.tolist()
         for name, hu in (("generated", generated), ("real", real)):
             self.inside[name].append(np.clip(hu[lesion], WIDEST_WINDOW.lower, WIDEST_WINDOW.upper))

@@ -25,13 +25,13 @@ def measure(reference: str, images: str | Sequence[str], region: str = "chest") 
     Raises:
         InputError: a CT cannot be read, or lies on another grid than the reference.
     """
-    window = region_window(region)
+    hu_window = region_window(region)
     clean = _load(reference)
-    print(f"{'':40s}  PSNR dB   SSIM   (HU window {window.lower:.0f} to {window.upper:.0f})")
+    print(f"{'':40s}  PSNR dB   SSIM   (HU window {hu_window.lower:.0f} to {hu_window.upper:.0f})")
     for name in words_of(images):
         volume = on_grid_of(clean, _load(name), name, "the reference")
         pair = volume[0].numpy(), clean[0].numpy()
-        print(f"{Path(name).name:40s}  {psnr(*pair, window):7.2f}  {ssim(*pair, window):.3f}")
+        print(f"{Path(name).name:40s}  {psnr(*pair, hu_window):7.2f}  {ssim(*pair, hu_window):.3f}")
 
 
 def _load(path: str) -> MetaTensor:

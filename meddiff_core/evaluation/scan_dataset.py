@@ -27,7 +27,6 @@ class ScanDataset(Dataset):
             function that returns those, such as `anatomy_items` with its options.
         transform: the preprocessing.
         anatomy: label maps beside `data`, see `list_scans`.
-        lesion: lesion masks beside `data`, see `list_scans`.
         organ: organ masks beside `data`, see `list_scans`.
     """
 
@@ -36,14 +35,13 @@ class ScanDataset(Dataset):
         data: str | Path | Sequence[str | Path] | Sequence[dict] | Callable[[], list[dict]],
         transform: Sequence[Callable] | Callable | None = None,
         anatomy: str | Path | None = None,
-        lesion: str | Path | None = None,
         organ: str | Path | None = None,
     ) -> None:
         try:
             if callable(data):
                 data = data()
             elif not (isinstance(data, Sequence) and data and isinstance(data[0], dict)):
-                data = list_scans(data, anatomy, lesion, organ)
+                data = list_scans(data, anatomy, organ=organ)
         except USER_ERRORS as error:
             data = [{"image": str(data), FAILED: str(error)}]
         super().__init__(data, transform)

@@ -45,11 +45,16 @@ class ScanEvaluator(SupervisedEvaluator):
                 raise
             raise SystemExit(sentence) from None
         # a process that only helps with the windows fails where the first one does
-        helps = rank() > 0 and getattr(self.inferer, "split_windows", False)
+        helps = rank() > 0 and self._shares_windows
         # torchrun ends all processes when one fails, so this waits for those that still have scans to go
         failures = gathered([] if helps else self.failures)
         if failures:
             raise SystemExit(self._summary(failures) if rank() == 0 else 1)
+
+    @property
+    def _shares_windows(self) -> bool:
+        """Whether several processes work on one scan."""
+        return getattr(getattr(self.inferer, "runtime", None), "split_windows", False)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict[str, torch.Tensor]:
         failed = FAILED in batchdata
@@ -65,7 +70,7 @@ class ScanEvaluator(SupervisedEvaluator):
             sentence = user_sentence(error, USER_ERRORS)
             if sentence is None:
                 raise
-            if getattr(self.inferer, "split_windows", False) and not is_input_error(error):
+            if self._shares_windows and not is_input_error(error):
                 # a full disk or memory here: the processes that share this scan must not wait for ever
                 raise SystemExit(sentence) from None
             self._skipped = True

@@ -26,16 +26,16 @@ _COLUMNS = {
 class SuperResolutionReport(EvaluationReport):
     """Writes `super_resolution.json` and `.md`, and puts the means into `engine.state.metrics`.
 
-    Per volume: PSNR and SSIM of the axial slices in the region's window, of the result and of the input
+    Per volume: PSNR and SSIM of the axial slices in the region's HU window, of the result and of the input
     (linear interpolation of the thick slices, projected to agree with them).
+
+    An item holds `pred`, the result in HU, `(1, X, Y, Z)` on the thin grid; `label`, the real thin slices,
+    whose file names the volume; and `image`, the input by `ThinSlicesd` and `ScaleHUd`.
 
     Args:
         output_dir: folder of the two files.
         drop_slices: thick slices at either end whose thin ones do not count; 1, because a method has
             neighbours on one side only there.
-        pred_key: result in HU, `(1, X, Y, Z)` on the thin grid.
-        label_key: the real thin slices in HU, a MetaTensor; the volume is named after its file.
-        image_key: the input by `ThinSlicesd` and `ScaleHUd`.
 
     Raises:
         InputError: `drop_slices` is no whole number of at least 0.
@@ -43,33 +43,25 @@ class SuperResolutionReport(EvaluationReport):
 
     name = "super_resolution"
 
-    def __init__(
-        self,
-        output_dir: str | Path,
-        drop_slices: int = 1,
-        pred_key: str = "pred",
-        label_key: str = "label",
-        image_key: str = "image",
-    ) -> None:
+    def __init__(self, output_dir: str | Path, drop_slices: int = 1) -> None:
         super().__init__(output_dir)
         if isinstance(drop_slices, bool) or not isinstance(drop_slices, int) or drop_slices < 0:
             raise InputError(f"drop_slices is {drop_slices!r}: use a whole number of at least 0.")
         self.drop_slices = drop_slices
-        self.keys = (pred_key, label_key, image_key)
 
     def measure(self, item: Mapping) -> dict:
         """The numbers of one volume."""
-        pred, label, image = (item[key] for key in self.keys)
-        window, layout = region_window(str(image.meta["region"])), SlabLayout.from_meta(image.meta)
+        pred, label, image = (item[key] for key in ("pred", "label", "image"))
+        hu_window, layout = region_window(str(image.meta["region"])), SlabLayout.from_meta(image.meta)
         name = scan_stem(label.meta["filename_or_obj"])
         inner = layout.within(image.shape[-1], self.drop_slices)
         if inner.stop <= inner.start:
             raise InputError(f"{name} has {layout.n_thick} thick slices: use fewer drop_slices.")
         result, real, linear = (
-            np.asarray(hu[0].cpu())[..., inner] for hu in (pred, label, window.to_hu(image))
+            np.asarray(hu[0].cpu())[..., inner] for hu in (pred, label, hu_window.to_hu(image))
         )
-        quality = slice_quality(result, real, window)
-        linear_quality = slice_quality(linear, real, window)
+        quality = slice_quality(result, real, hu_window)
+        linear_quality = slice_quality(linear, real, hu_window)
         return {
             "volume": name,
             "region": str(image.meta["region"]),
@@ -109,11 +101,11 @@ class SuperResolutionReport(EvaluationReport):
         )
 
 
-def slice_quality(prediction: np.ndarray, reference: np.ndarray, window: HUWindow) -> dict[str, float]:
+def slice_quality(prediction: np.ndarray, reference: np.ndarray, hu_window: HUWindow) -> dict[str, float]:
     """`psnr` and `ssim` per axial slice, averaged; volumes `(X, Y, Z)` in HU."""
     return {
-        "psnr": slice_psnr(prediction, reference, window),
-        "ssim": slice_ssim(prediction, reference, window),
+        "psnr": slice_psnr(prediction, reference, hu_window),
+        "ssim": slice_ssim(prediction, reference, hu_window),
     }
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 
 from meddiff_core.conditions.coarse import coarse_labels
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 from meddiff_core.errors import InputError
 from meddiff_core.evaluation.report import EvaluationReport, means
 from meddiff_core.evaluation.synthesis_tables import synthesis_markdown
-from meddiff_core.inferers.background import content_of_map
+from meddiff_core.inferers.known_part import content_of_map
 from meddiff_core.inferers.window_grid import WindowGrid
+from meddiff_core.inferers.windows import Windows
 from meddiff_core.metrics.anatomy_dice import Segmenter, anatomy_dice, segmenter_name
 from meddiff_core.metrics.feature_distance import feature_distance
 from meddiff_core.metrics.features import FeatureExtractor
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW, hu_by_class, hu_by_organ
+from meddiff_core.metrics.hu_by_class import hu_by_class, hu_by_organ
 from meddiff_core.metrics.ms_ssim import ms_ssim, ms_ssim_levels
 from meddiff_core.metrics.seams import seam_index
 from meddiff_core.transforms.scans import scan_stem
@@ -33,15 +35,14 @@ class SynthesisReport(EvaluationReport):
     of the real CT as well; `hu_error` is the mean absolute difference of the classes. Over all volumes
     together: FID and MMD of the features of their blocks. All in HU clipped to the widest window.
 
+    An item holds `pred`, the generated CT in HU, `(1, X, Y, Z)` in RAS; `label`, the real CT on the same
+    grid, whose file names the volume; and `anatomy`, the map that the CT was generated from.
+
     Args:
         output_dir: folder of the two files.
         extractor: makes the features, see `feature_extractor`.
-        roi_size: window of the inferer in voxels.
-        overlap: overlap of the inferer's windows.
+        windows: those of the inferer, of a known size.
         segment: finds the anatomy in a CT, see `anatomy_dice`.
-        pred_key: generated CT in HU, `(1, X, Y, Z)` in RAS.
-        label_key: the real CT in HU on the same grid, a MetaTensor; the volume is named after its file.
-        anatomy_key: the map that the CT was generated from.
 
     Raises:
         InputError: for a window size that is not known.
@@ -53,23 +54,17 @@ class SynthesisReport(EvaluationReport):
         self,
         output_dir: str | Path,
         extractor: FeatureExtractor,
-        roi_size: Sequence[int] | int,
-        overlap: float,
+        windows: Windows,
         segment: Segmenter = coarse_labels,
-        pred_key: str = "pred",
-        label_key: str = "label",
-        anatomy_key: str = "anatomy",
     ) -> None:
         super().__init__(output_dir)
         self.extractor = extractor
-        if isinstance(roi_size, str):
+        if isinstance(windows.size, str):
             raise InputError(
-                f"window_size is {roi_size!r}: an evaluation, which looks for seams, needs a number."
+                f"window_size is {windows.size!r}: an evaluation, which looks for seams, needs a number."
             )
-        self.roi_size = roi_size
-        self.overlap = overlap
+        self.windows = windows
         self.segment = segment
-        self.keys = (pred_key, label_key, anatomy_key)
 
     def start(self) -> None:
         """Forget what an earlier run has measured."""
@@ -78,7 +73,7 @@ class SynthesisReport(EvaluationReport):
 
     def measure(self, item: Mapping) -> dict:
         """The numbers of one volume; its features are kept."""
-        pred, label, anatomy = (item[key] for key in self.keys)
+        pred, label, anatomy = (item[key] for key in ("pred", "label", "anatomy"))
         window = (WIDEST_WINDOW.lower, WIDEST_WINDOW.upper)
         generated, real = (np.asarray(hu[0].cpu()).clip(*window) for hu in (pred, label))
         labels = np.rint(np.asarray(anatomy[0].cpu())).astype(np.uint8)
@@ -91,7 +86,7 @@ class SynthesisReport(EvaluationReport):
         self, generated: np.ndarray, real: np.ndarray, anatomy: np.ndarray, spacing: Sequence[float]
     ) -> dict:
         windows = WindowGrid(
-            real.shape, self.roi_size, self.overlap, _DIVISOR, content_of_map(anatomy)
+            real.shape, self.windows.size, self.windows.overlap, _DIVISOR, content_of_map(anatomy)
         ).windows
         pair = {"generated": generated, "real": real}
         hu = hu_by_class(generated, real, anatomy)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 from meddiff_core.evaluation.markdown import number, table
 from meddiff_core.metrics.anatomy_dice import DICE_CLASSES
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
 
 _INTRODUCTION = """\
 # Synthetic CT beside real CT
@@ -39,10 +39,10 @@ def synthesis_markdown(result: Mapping) -> str:
     """
     mean, volumes = result["mean"], result["volumes"]
     distances = {"fid": number(mean["fid"], 4), "mmd": number(mean["mmd"], 4)}
-    window = {"lower": WIDEST_WINDOW.lower, "upper": WIDEST_WINDOW.upper}
+    hu_window = {"lower": WIDEST_WINDOW.lower, "upper": WIDEST_WINDOW.upper}
     names = list(dict.fromkeys(name for volume in volumes for name in volume["hu_by_class"]))
     parts = [
-        _INTRODUCTION.format(**result, **distances, **window),
+        _INTRODUCTION.format(**result, **distances, **hu_window),
         _SIMILARITY,
         table(
             ["volume", "MS-SSIM", "scales", "seam index", "seam index (real)", "HU error"],

@@ -12,9 +12,10 @@ from monai.data import MetaTensor
 from scipy import ndimage
 
 from meddiff_core.conditions.body import ellipsoid
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.errors import InputError, check_count, check_number
-from meddiff_core.inferers.background import Background, content_of_mask
+from meddiff_core.errors import InputError, check_choice, check_count, check_number
+from meddiff_core.inferers.known_part import KnownPart, content_of_mask
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
@@ -41,7 +42,7 @@ class AnomalyInferer(VolumeInferer):
             the network knows the contrast phase of a scan only roughly; 0 is none, which large lesions need.
         smoothing: standard deviation in mm of the Gaussian over what is left; 0 is none.
         seed: seed of the noise.
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for an option outside its range.
@@ -64,17 +65,17 @@ class AnomalyInferer(VolumeInferer):
         for t in timesteps or [None]:
             check_count("timestep", t, 1, schedule.num_train_timesteps - 1)
         check_count("samples", samples)
-        if polarity not in POLARITIES:
-            raise InputError(f"polarity is {polarity!r}: use one of {', '.join(POLARITIES)}.")
+        check_choice("polarity", polarity, POLARITIES)
         check_number("smoothing", smoothing, "a number of mm of at least 0", lambda v: v >= 0)
         check_number("background", background, "a number of mm of at least 0", lambda v: v >= 0)
         check_number("erosion", erosion, "a number of mm of at least 0", lambda v: v >= 0)
+        self.timestep = timestep
         self.timesteps = [int(t) for t in timesteps]
         self.samples = int(samples)
         self.polarity = polarity
-        self.smoothing = float(smoothing)
-        self.erosion = float(erosion)
-        self.background = float(background)
+        self.smoothing = smoothing
+        self.erosion = erosion
+        self.background = background
         self.seed = seed
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -90,7 +91,7 @@ class AnomalyInferer(VolumeInferer):
             `polarity`, 0 outside the organ; higher is more anomalous. Its meta holds `region`.
         """
         volume, organ = self._volume(inputs)
-        difference = (volume.image - self._expected(network, volume)) * (volume.window.width / 2)
+        difference = (volume.image - self._expected(network, volume)) * (volume.hu_window.width / 2)
         difference = difference[0, 0].cpu().numpy()
         inner = self._eroded(organ, volume.spacing)
         if self.background:
@@ -109,8 +110,8 @@ class AnomalyInferer(VolumeInferer):
         # what lies outside the window cannot be expected, so it is compared at the window's edge
         image, organ = volume.image.clamp(-1, 1), torch.as_tensor(inputs)[0, 2].cpu().numpy() > 0
         # nothing beside the organ counts, and the network sees this much around it
-        background = Background(content_of_mask(organ, _AROUND_ORGAN), image, self.schedule)
-        return replace(volume, image=image, background=background if self.skip_air else None), organ
+        known = KnownPart(content_of_mask(organ, _AROUND_ORGAN), image, self.schedule)
+        return replace(volume, image=image, known=known if self.windows.skip_air else None), organ
 
     def _expected(self, network: Network, volume: Volume) -> torch.Tensor:
         """The mean clean image over all timesteps and draws, `(1, 1, X, Y, Z)` in [-1, 1]."""
@@ -119,9 +120,7 @@ class AnomalyInferer(VolumeInferer):
         draws = [t for t in self.timesteps for _ in range(self.samples)]
         with self.denoiser(network, volume, len(draws)) as denoiser:
             for t in draws:
-                noise = torch.randn(volume.image.shape, generator=generator).to(volume.image.device)
-                noisy = self.schedule.add_noise(volume.image, noise, t)
-                del noise  # as large as the volume
+                noisy = self.schedule.add_noise(volume.image, noise_like(volume.image, generator), t)
                 total += self.schedule.to_x0(denoiser(noisy, t), noisy, t).clamp_(-1, 1)
         return total.div_(len(draws))
 

@@ -22,9 +22,9 @@ class Cost:
     """Calls of the network.
 
     Args:
-        windows: of the fixed grid.
+        windows: number of windows of the fixed grid.
         size: voxels of such a window, as text.
-        evaluations: of the whole volume.
+        evaluations: how often the whole volume is evaluated.
         forwards: windows that go through the network, in all evaluations.
         voxels: voxels of those windows.
     """
@@ -37,7 +37,7 @@ class Cost:
 
     @classmethod
     def of(cls, denoiser: WindowedDenoiser, evaluations: int) -> Cost:
-        """Of so many evaluations by a denoiser that has not started."""
+        """The cost of `evaluations` calls of a denoiser that has not started."""
         grid = denoiser.grid
         passes = 1 if denoiser.guidance_scale == 1 else 2
         calls = [(len(windows), _voxels(windows)) for windows in denoiser.ahead(evaluations)]
@@ -56,7 +56,7 @@ class Cost:
         )
 
 
-class Rehearsal:
+class DryRun:
     """Adds up what a run would take, without running it."""
 
     def __init__(self) -> None:
@@ -66,7 +66,9 @@ class Rehearsal:
     def __call__(self, denoiser: WindowedDenoiser, cost: Cost) -> Callable[[torch.Tensor, int], torch.Tensor]:
         """Count a part of a run; a stand-in for its denoiser comes back."""
         self.forwards += cost.forwards
-        self.seconds += cost.voxels * seconds_per_voxel(denoiser) / (count() if denoiser.split else 1)
+        self.seconds += (
+            cost.voxels * seconds_per_voxel(denoiser) / (count() if denoiser.runtime.split_windows else 1)
+        )
         minutes, seconds = divmod(round(self.seconds), 60)
         logger.info(
             "So far %d network call(s), about %d:%02d:%02d h, from two measured windows.",
@@ -79,7 +81,7 @@ class Rehearsal:
 
 def seconds_per_voxel(denoiser: WindowedDenoiser) -> float:
     """Time of one evaluation of a window, without guidance, per voxel: the second of two."""
-    windows = denoiser.grid.windows[: denoiser.window_batch]
+    windows = denoiser.grid.windows[: denoiser.windows.batch]
     if not windows:
         return 0.0
     x_t = torch.zeros(1, 1, *denoiser.grid.padded)

@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.diffusion.data_terms import DenoisingDataTerm
-from meddiff_core.diffusion.diffpir import DiffPIRStep
+from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_count, check_number
@@ -37,9 +37,7 @@ class DenoisingInferer(VolumeInferer):
         fidelity: lambda of the data step, 10 by default; a lower one keeps more of the measurement. With one
             step there is no data step.
         steps: network evaluations per window.
-        zeta: share of the noise renewed in each step; 0.
-        seed: seed of that noise.
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for a noise level that is not positive or another option outside its range.
@@ -51,8 +49,6 @@ class DenoisingInferer(VolumeInferer):
         noise_level: float | str = "auto",
         fidelity: float = 10.0,
         steps: int = 1,
-        zeta: float = 0.0,
-        seed: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(schedule, **options)
@@ -60,12 +56,9 @@ class DenoisingInferer(VolumeInferer):
             check_number("noise_level", noise_level, "auto, or a number of HU above 0", lambda v: v > 0)
         check_number("fidelity", fidelity, "a number of at least 0", lambda v: v >= 0)
         check_count("steps", steps)
-        check_number("zeta", zeta, "a number from 0 to 1", lambda v: 0 <= v <= 1)
         self.noise_level = noise_level
         self.fidelity = fidelity
         self.steps = int(steps)
-        self.zeta = zeta
-        self.seed = seed
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
         """Denoise.
@@ -80,21 +73,20 @@ class DenoisingInferer(VolumeInferer):
         """
         volume = self.without_air(self.take_apart(inputs))
         noise_hu = self._noise_level(volume)
-        noise = noise_hu * 2.0 / volume.window.width
+        noise = noise_hu * 2.0 / volume.hu_window.width
         measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
         timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(noise))
-        solver = DiffPIRStep(self.schedule, self.zeta, torch.Generator().manual_seed(int(self.seed)))
         data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
-        result = self.sample(network, volume, start, timesteps, solver, data_term)
+        result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
         return MetaTensor(result, meta=volume.meta | {"region": volume.region, "noise_level": noise_hu})
 
     def _noise_level(self, volume: Volume) -> float:
         if self.noise_level != "auto":
             return float(self.noise_level)
-        hu = volume.window.to_hu(central_slab(volume.image))[0, 0].cpu().numpy()
+        hu = volume.hu_window.to_hu(central_slab(volume.image))[0, 0].cpu().numpy()
         # the schedule holds no less noise than its first timestep has
-        smallest = float(self.schedule.sigma(0)) * volume.window.width / 2
+        smallest = float(self.schedule.sigma(0)) * volume.hu_window.width / 2
         noise_hu = max(estimate_noise_level(hu, body_mask(hu, volume.spacing)), smallest)
         logger.info("Noise level: %.0f HU, estimated.", noise_hu)
         return noise_hu

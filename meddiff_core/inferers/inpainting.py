@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from meddiff_core.conditions.boxes import lesion_boxes
 from meddiff_core.conditions.feather import feathered
 from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.repaint import evaluations, repaint, resampling_plan
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
@@ -40,7 +41,7 @@ class InpaintingInferer(VolumeInferer):
         feather: mm within the mask over which the original goes over into the lesion; 0 is a hard edge.
         context: mm around a lesion that the network sees at least.
         seed: seed of the noise; the input's meta may add to it by `sample`.
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for an option outside its range.
@@ -67,8 +68,12 @@ class InpaintingInferer(VolumeInferer):
         check_number("context", context, "a number of mm of at least 0", lambda v: v >= 0)
         timesteps = timestep_list(schedule, int(steps), int(start_from), "linear")
         self.plan = resampling_plan(timesteps, int(jump_length), int(jump_rounds))
-        self.feather = float(feather)
-        self.context = float(context)
+        self.steps = int(steps)
+        self.jump_length = int(jump_length)
+        self.jump_rounds = int(jump_rounds)
+        self.start_from = int(start_from)
+        self.feather = feather
+        self.context = context
         self.seed = seed
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -93,7 +98,7 @@ class InpaintingInferer(VolumeInferer):
         # the last digit of a spacing, which an oblique affine rounds, must not decide
         margin = [ceil(self.context / step - 1e-3) for step in volume.spacing]
         generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
-        result = volume.window.to_hu(volume.image)
+        result = volume.hu_window.to_hu(volume.image)
         for box in lesion_boxes(lesion, margin, LEAST_CROP, getattr(network, "divisor", 1)):
             weight = torch.from_numpy(feathered(lesion[box], volume.spacing, self.feather))
             self._inpaint(network, volume.crop(box), weight, result[(..., *box)], generator)
@@ -110,11 +115,10 @@ class InpaintingInferer(VolumeInferer):
         """Change a crop's `hu` `(1, 1, X, Y, Z)` in place where `weight` `(X, Y, Z)` is above 0."""
         weight = weight.to(hu.device)[None, None]
         known = crop.image.clamp(-1, 1)
-        noise = torch.randn(known.shape, generator=generator).to(known.device)
-        start = self.schedule.add_noise(known, noise, self.plan[0])
+        start = self.schedule.add_noise(known, noise_like(known, generator), self.plan[0])
         solver = DDIM(self.schedule, eta=1.0, generator=generator)
         steps = evaluations(self.plan)
-        with self.denoiser(network, crop, steps, moving=steps - 1 if self.moving_windows else 0) as denoiser:
+        with self.denoiser(network, crop, steps, moving=steps - 1 if self.windows.moving else 0) as denoiser:
             x0 = repaint(denoiser, start, self.plan, self.schedule, solver, known, weight, generator)
         # in HU, so that on the soft edge nothing is clipped to the window
-        hu.lerp_(crop.window.to_hu(x0), weight)
+        hu.lerp_(crop.hu_window.to_hu(x0), weight)

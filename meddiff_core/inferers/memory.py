@@ -13,13 +13,14 @@ from torch import distributed
 
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.precision import network_dtype
+from meddiff_core.inferers.windows import Runtime
 
 VOLUME_COPIES = 8
 """Float32 copies of the volume that a sampler and what follows it hold at once, beyond those that are there
 when it starts; measured on whole runs."""
 
 ACTIVATION_BYTES = {torch.float32: 870, torch.bfloat16: 700, torch.float16: 700}
-"""Per voxel of a window, for a network that does not tell its `activation_bytes`: the compact one's."""
+"""Bytes per voxel of a window, for a network without `activation_bytes`: those of the compact one."""
 
 CPU_WINDOW = 96
 """Window on a CPU: with 128 voxels a voxel costs 1.3 times as much, with 192 1.6 times (caches)."""
@@ -27,7 +28,7 @@ CPU_WINDOW = 96
 LEAST_WINDOW = 32
 _STEP = 16
 _FREE_SHARE = 0.9
-"""Of the memory that is free: others may want some, too."""
+"""Share of the free memory that a run may take: others may want some, too."""
 
 
 class Memory:
@@ -35,34 +36,31 @@ class Memory:
 
     Args:
         network: may tell by `activation_bytes`, a dictionary by dtype, what an evaluation takes per voxel.
-        device: where it lies.
         volume: `(1, 1, X, Y, Z)`, of which copies lie on its own device.
-        precision: what the network runs in, see `network_autocast`.
         window_batch: windows per call.
-        limit: GB that the process may take there in all; default what it has and most of what is free.
-        agree: with the other processes of `torch.distributed`, on what the one with the least has.
+        runtime: where the network lies, what it runs in, and how much the process may take there in all;
+            default what it has and most of what is free. Processes that share windows agree on what the one
+            with the least has.
     """
 
     def __init__(
         self,
         network: object,
-        device: torch.device | str,
         volume: torch.Tensor,
-        precision: str = "auto",
-        window_batch: int = 1,
-        limit: float | None = None,
-        agree: bool = False,
+        window_batch: int,
+        runtime: Runtime,
     ) -> None:
-        self.device = torch.device(device)
+        limit = runtime.memory_limit
+        self.device = torch.device(runtime.device or volume.device)
         self.shape = tuple(volume.shape[2:])
         per_voxel = getattr(network, "activation_bytes", ACTIVATION_BYTES)
-        self._window_bytes = per_voxel[network_dtype(self.device, precision)] * window_batch
+        self._window_bytes = per_voxel[network_dtype(self.device, runtime.precision)] * window_batch
         used, free = _used_and_free(self.device)
         shared = volume.device.type == self.device.type
         self.base = used + (VOLUME_COPIES * 4 * prod(self.shape) if shared else 0)
         self.limit = used + _FREE_SHARE * free if limit is None else limit * 1e9
         self._given = limit is not None
-        if agree:
+        if runtime.split_windows:
             room = torch.tensor(self.limit - self.base, dtype=torch.float64)
             distributed.all_reduce(room, distributed.ReduceOp.MIN)
             self.limit = self.base + float(room)

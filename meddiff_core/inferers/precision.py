@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import check_choice
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 
 
 def check_precision(precision: str) -> str:
     """Return `precision` if it is one of `PRECISIONS`; raise `InputError` otherwise."""
-    if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}: use one of {', '.join(PRECISIONS)}.")
-    return precision
+    return check_choice("precision", precision, PRECISIONS)
 
 
 def network_dtype(device: torch.device | str, precision: str = "auto") -> torch.dtype:

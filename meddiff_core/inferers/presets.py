@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import check_choice
 
 
 def choose_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> Mapping[str, Any]:
@@ -18,6 +18,4 @@ def choose_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> Mapp
     Raises:
         InputError: there is no such preset.
     """
-    if preset not in presets:
-        raise InputError(f"preset is {preset!r}: use one of {', '.join(presets)}.")
-    return presets[preset]
+    return presets[check_choice("preset", preset, presets)]

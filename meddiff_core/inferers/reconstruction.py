@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_count
@@ -25,7 +26,7 @@ class ReconstructionInferer(VolumeInferer):
         timestep: how much noise, 0 to 999.
         steps: network evaluations per window on the way back; 1 gives the mean of what is possible.
         seed: seed of the noise, one field for the whole volume.
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for an option outside its range.
@@ -52,10 +53,8 @@ class ReconstructionInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in [-1, 1].
         """
         volume = self.without_air(self.take_apart(inputs))
-        noise = torch.randn(volume.image.shape, generator=torch.Generator().manual_seed(int(self.seed)))
+        noise = noise_like(volume.image, torch.Generator().manual_seed(int(self.seed)))
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
-        noisy = self.schedule.add_noise(
-            volume.image.clamp(-1, 1), noise.to(volume.image.device), timesteps[0]
-        )
+        noisy = self.schedule.add_noise(volume.image.clamp(-1, 1), noise, timesteps[0])
         result = self.sample(network, volume, noisy, timesteps, DPMSolver2M(self.schedule))
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

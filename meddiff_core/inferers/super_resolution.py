@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 
 from meddiff_core.diffusion.data_terms import SlabDataTerm
 from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_count, check_number
@@ -31,7 +32,7 @@ class SuperResolutionInferer(VolumeInferer):
         fidelity: lambda of the data step, see `SlabDataTerm`; a lower one keeps closer to the slices. With
             one step there is no data step.
         seed: seed of the noise.
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for an option outside its range.
@@ -72,8 +73,7 @@ class SuperResolutionInferer(VolumeInferer):
         data_term = SlabDataTerm(self.schedule, slabs, slabs.thick(control), self.fidelity)
         start = torch.zeros_like(control)
         if self.steps > 1:
-            generator = torch.Generator().manual_seed(int(self.seed))
-            start = torch.randn(control.shape, generator=generator).to(control.device)
+            start = noise_like(control, torch.Generator().manual_seed(int(self.seed)))
         # even steps in log-SNR would spend half of them where nothing is decided yet
         timesteps = timestep_list(self.schedule, self.steps, spacing="linear")
         result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)

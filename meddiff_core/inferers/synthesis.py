@@ -9,15 +9,16 @@ import torch
 from monai.data import MetaTensor
 from torch.nn import functional as F
 
-from meddiff_core.conditions.regions import WIDEST, region_window
+from meddiff_core.conditions.regions import WIDEST, WIDEST_WINDOW
 from meddiff_core.conditions.window_edge import restore_outside_window
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
+from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
-from meddiff_core.errors import InputError, check_count, check_flag, check_number
-from meddiff_core.inferers.background import AIR_HU, Background, content_of_map
+from meddiff_core.errors import check_choice, check_count, check_flag, check_number
+from meddiff_core.inferers.known_part import AIR_HU, KnownPart, content_of_map
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
@@ -45,7 +46,7 @@ class SynthesisInferer(VolumeInferer):
             of the image level would outlast it, too.
         solver: `ddpm` (ancestral: fresh noise in each step takes back what earlier steps got wrong) or
             `dpm_solver` (DPM-Solver++, deterministic after the start).
-        options: region, windows, device and progress, see `VolumeInferer`.
+        options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
         InputError: for an option outside its range.
@@ -69,10 +70,9 @@ class SynthesisInferer(VolumeInferer):
         check_number("guidance_scale", guidance_scale, "a number of at least 0", lambda v: v >= 0)
         check_count("image_size", image_size, 8)
         check_count("refine_from", refine_from, 0, schedule.num_train_timesteps - 1)
-        if solver not in SOLVERS:
-            raise InputError(f"solver is {solver!r}: use one of {', '.join(SOLVERS)}.")
+        check_choice("solver", solver, SOLVERS)
         self.steps = int(steps)
-        self.guidance_scale = float(guidance_scale)
+        self.guidance_scale = guidance_scale
         self.seed = seed
         self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
         self.use_anatomy = check_flag("use_anatomy", use_anatomy)
@@ -92,16 +92,16 @@ class SynthesisInferer(VolumeInferer):
         """
         volume = self._volume(inputs)
         generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
-        wide = replace(volume, region=volume.region if volume.window == region_window(WIDEST) else WIDEST)
+        wide = replace(volume, region=volume.region if volume.hu_window == WIDEST_WINDOW else WIDEST)
         if self.coarse_to_fine:
             image_level = self._from_noise(network, self._at_image_level(wide), generator)
             result = self._refine(network, wide, self._enlarged(image_level, volume), generator)
         else:
             result = self._from_noise(network, self._with_air(wide), generator)
-        hu = wide.window.to_hu(result)
+        hu = wide.hu_window.to_hu(result)
         if wide.region != volume.region:
-            narrow = self._refine(network, volume, volume.window.to_unit(hu).clamp(-1, 1), generator)
-            hu = restore_outside_window(narrow, hu, volume.window)
+            narrow = self._refine(network, volume, volume.hu_window.to_unit(hu).clamp(-1, 1), generator)
+            hu = restore_outside_window(narrow, hu, volume.hu_window)
         return MetaTensor(hu, meta=volume.meta | {"region": volume.region})
 
     def _volume(self, inputs: torch.Tensor) -> Volume:
@@ -125,20 +125,20 @@ class SynthesisInferer(VolumeInferer):
 
     def _with_air(self, volume: Volume) -> Volume:
         """Air is known where a map that outlines the body says so."""
-        content = content_of_map(volume.conditions[0, 0].cpu().numpy()) if self.skip_air else None
+        content = content_of_map(volume.conditions[0, 0].cpu().numpy()) if self.windows.skip_air else None
         if content is None:
             return volume
-        air = torch.tensor(volume.window.to_unit(AIR_HU)).clamp(-1, 1)
-        return replace(volume, background=Background(content, air, self.schedule))
+        air = torch.tensor(volume.hu_window.to_unit(AIR_HU)).clamp(-1, 1)
+        return replace(volume, known=KnownPart(content, air, self.schedule))
 
     def _from_noise(self, network: Network, volume: Volume, generator: torch.Generator) -> torch.Tensor:
-        noise = self._noise(volume, generator)
+        noise = noise_like(volume.image, generator)
         return self._sample(network, volume, noise, self.schedule.num_train_timesteps - 1, generator)
 
     def _refine(
         self, network: Network, volume: Volume, start: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
-        noisy = self.schedule.add_noise(start, self._noise(volume, generator), self.refine_from)
+        noisy = self.schedule.add_noise(start, noise_like(volume.image, generator), self.refine_from)
         del start  # as large as the volume
         return self._sample(network, self._with_air(volume), noisy, self.refine_from, generator)
 
@@ -153,8 +153,3 @@ class SynthesisInferer(VolumeInferer):
         if self.solver == "ddpm":
             solver = DDIM(self.schedule, eta=1.0, generator=generator)
         return self.sample(network, volume, x, timesteps, solver, guidance_scale=self.guidance_scale)
-
-    @staticmethod
-    def _noise(volume: Volume, generator: torch.Generator) -> torch.Tensor:
-        """One field for the whole volume, drawn on the CPU: the same on every device."""
-        return torch.randn(volume.image.shape, generator=generator).to(volume.image.device)

@@ -10,7 +10,7 @@ import torch
 
 from meddiff_core.conditions.position import coordinate_axis
 from meddiff_core.conditions.regions import HUWindow, region_window
-from meddiff_core.inferers.background import Background
+from meddiff_core.inferers.known_part import KnownPart
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Volume:
         region: the region's name.
         meta: metadata of the input.
         axes: coordinates of the voxels of a crop in the whole volume, see `crop`; None for a whole one.
-        background: where the network is not needed; None if it is needed everywhere.
+        known: where the network is not needed; None if it is needed everywhere.
     """
 
     image: torch.Tensor
@@ -31,7 +31,7 @@ class Volume:
     region: str
     meta: dict[str, Any]
     axes: tuple[torch.Tensor, ...] | None = None
-    background: Background | None = None
+    known: KnownPart | None = None
 
     @property
     def spacing(self) -> list[float]:
@@ -40,7 +40,12 @@ class Volume:
         return affine[:3, :3].norm(dim=0).tolist()
 
     @property
-    def window(self) -> HUWindow:
+    def coordinates(self) -> tuple[torch.Tensor, ...]:
+        """Coordinates of the voxels along X, Y and Z: -1 at the first of the whole volume, +1 at the last."""
+        return self.axes or tuple(map(coordinate_axis, self.image.shape[2:]))
+
+    @property
+    def hu_window(self) -> HUWindow:
         """HU window of the region."""
         return region_window(self.region)
 
@@ -53,11 +58,10 @@ class Volume:
     def crop(self, box: Sequence[slice]) -> Volume:
         """The part in a box of voxels; it keeps its coordinates."""
         index = (slice(None), slice(None), *box)
-        axes = self.axes or tuple(map(coordinate_axis, self.image.shape[2:]))
         return replace(
             self,
             image=self.image[index],
             conditions=None if self.conditions is None else self.conditions[index],
-            axes=tuple(axis[along] for axis, along in zip(axes, box, strict=True)),
-            background=None,
+            axes=tuple(axis[along] for axis, along in zip(self.coordinates, box, strict=True)),
+            known=None,
         )

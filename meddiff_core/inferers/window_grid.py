@@ -12,7 +12,7 @@ from monai.data.utils import dense_patch_slices
 from monai.utils import ensure_tuple_rep
 
 from meddiff_core.conditions.boxes import Box
-from meddiff_core.inferers.background import BLOCK
+from meddiff_core.inferers.known_part import BLOCK
 
 LEAST_PIECE = 32
 """Voxels that a window cut off by the border keeps along an axis, as many as the smallest training patch."""
@@ -30,7 +30,7 @@ class WindowGrid:
         roi_size: largest window in voxels.
         overlap: share of the window that neighbours share, in [0, 1).
         divisor: sides of windows are multiples of this; the volume is padded to one.
-        content: blocks of `BLOCK` voxels that hold something, see `Background`; None for all.
+        content: blocks of `BLOCK` voxels that hold something, see `KnownPart`; None for all.
 
     Attributes:
         padded: the volume's shape after padding.

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from meddiff_core.conditions.boxes import Box, box_shape
 from meddiff_core.conditions.channels import ANATOMY, CONDITIONS, NOISY, POSITION
-from meddiff_core.conditions.position import coordinate_axis
-from meddiff_core.inferers.background import Background
+from meddiff_core.conditions.regions import region_id
 from meddiff_core.inferers.precision import network_autocast
+from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.window_grid import WindowGrid
+from meddiff_core.inferers.windows import Runtime, Windows
 
 Network = Callable[..., torch.Tensor]
 
@@ -29,64 +30,49 @@ class WindowedDenoiser:
     Args:
         network: `network(x, timesteps, class_labels)`; sides of its input are multiples of `network.divisor`
             where it has one.
-        spatial_shape: `(X, Y, Z)` of the volume.
-        region_id: class label of the volume, 0 is the null class.
-        conditions: `(1, K, X, Y, Z)` anatomy label and further control channels; default the null label.
-        roi_size: largest window; a volume that is smaller in an axis gets a window of its own size there.
-        overlap: share of the window that neighbours share, in [0, 1).
-        window_batch: windows per call of the network.
-        device: where the network lies; volumes stay where they are. Default: the volume's.
-        precision: what the network runs in, see `network_autocast`; averages are float32.
+        volume: what is sampled: its shape, region, conditions, place, and the part that is known.
+        windows: a volume that is smaller than their size in an axis gets a window of its own size there.
+        runtime: device and precision of the network; averages are float32. Processes that share the windows
+            all get the whole prediction.
         guidance_scale: 1 is the conditional prediction, 0 the one with neither region nor anatomy; above 1
             goes beyond (classifier-free guidance). Other values than 1 cost a second evaluation.
-        on_progress: called with the share of the evaluation that is done, after each call of the network.
-        axes: coordinates of the volume's voxels along X, Y and Z, for a crop of a larger one; default from -1
-            at the first to +1 at the last.
-        background: where no window is needed, because the clean image is known there.
-        moving: so many evaluations, from the first on, have windows that do not overlap and lie elsewhere in
+        moving: number of leading evaluations that use windows that do not overlap, at a new random place in
             each: as many voxels as the volume has, and no border twice in the same place.
-        split: share the windows among the processes of `torch.distributed`; all get the whole prediction.
+
+    Attributes:
+        on_progress: called with the share of the evaluation that is done, after each call of the network.
     """
 
     def __init__(
         self,
         network: Network,
-        spatial_shape: Sequence[int],
-        region_id: int = 0,
-        conditions: torch.Tensor | None = None,
-        roi_size: Sequence[int] | int = 96,
-        overlap: float = 0.125,
-        window_batch: int = 1,
-        device: torch.device | str | None = None,
-        precision: str = "auto",
+        volume: Volume,
+        windows: Windows,
+        runtime: Runtime,
         guidance_scale: float = 1.0,
-        on_progress: Callable[[float], None] | None = None,
-        axes: Sequence[torch.Tensor] | None = None,
-        background: Background | None = None,
         moving: int = 0,
-        split: bool = False,
     ) -> None:
         self.network = network
-        self.spatial_shape = tuple(spatial_shape)
-        self.region_id = region_id
-        self.window_batch = window_batch
-        self.device = device
-        self.precision = precision
+        self.windows = windows
+        self.runtime = runtime
         self.guidance_scale = guidance_scale
-        self.on_progress = on_progress
-        self.background = background
         self.moving = moving
-        self.split = split
-        content = None if background is None else background.content
-        self.grid = WindowGrid(spatial_shape, roi_size, overlap, getattr(network, "divisor", 1), content)
+        self.on_progress: Callable[[float], None] | None = None
+        self.spatial_shape = tuple(volume.image.shape[2:])
+        self.region_id = region_id(volume.region)
+        self.known = volume.known
+        content = None if self.known is None else self.known.content
+        divisor = getattr(network, "divisor", 1)
+        self.grid = WindowGrid(self.spatial_shape, windows.size, windows.overlap, divisor, content)
         self.padding = [0] * 6  # as torch wants it: last axis first, before and after
         self.padding[1::2] = [
             p - n for p, n in zip(self.grid.padded[::-1], self.spatial_shape[::-1], strict=True)
         ]
-        self.conditions = None if conditions is None else self._pad(conditions)
+        self.conditions = None if volume.conditions is None else self._pad(volume.conditions)
         # a padded voxel continues the volume's own coordinates
-        axes = [coordinate_axis(n) for n in self.spatial_shape] if axes is None else axes
-        self.axes = [_continued(axis, p) for axis, p in zip(axes, self.grid.padded, strict=True)]
+        self.axes = [
+            _continued(axis, p) for axis, p in zip(volume.coordinates, self.grid.padded, strict=True)
+        ]
         self._weight: torch.Tensor | None = None
         # its own, so that the user's seed decides the noise alone, and every process moves alike
         self._generator = torch.Generator().manual_seed(0)
@@ -105,19 +91,19 @@ class WindowedDenoiser:
                     total[(..., *window)] = prediction.to(x_t.device)
                 else:
                     total[(..., *window)] += weight * prediction.to(x_t.device)
-        if self.split:
+        if self.runtime.split_windows:
             distributed.all_reduce(total)
         covered = self._covered(windows, weight, x_t.device)
         if weight is not None:
             total /= covered.clamp_min(torch.finfo(covered.dtype).tiny)
         inside = tuple(slice(n) for n in self.spatial_shape)
         total = total[(..., *inside)]
-        if self.background is not None:
-            self.background.fill(total, x_t, t, covered[inside] == 0)
+        if self.known is not None:
+            self.known.fill(total, x_t, t, covered[inside] == 0)
         return total
 
     def ahead(self, evaluations: int) -> Iterator[list[Box]]:
-        """The windows of so many evaluations to come, which are not made."""
+        """Windows of the next `evaluations` calls, without making them."""
         generator = self._generator.clone_state()
         for number in range(evaluations):
             yield self.grid.moved(generator) if number < self.moving else self.grid.windows
@@ -126,23 +112,23 @@ class WindowedDenoiser:
         self, x_t: torch.Tensor, t: int, windows: Sequence[Box]
     ) -> Iterator[tuple[Sequence[Box], torch.Tensor]]:
         """This process's windows with their predictions `(B, 1, ...)`, batch by batch of equal shape."""
-        if self.split:
+        if self.runtime.split_windows:
             windows = windows[distributed.get_rank() :: distributed.get_world_size()]
         for _, group in groupby(sorted(windows, key=box_shape), key=box_shape):
             equal = list(group)
-            for first in range(0, len(equal), self.window_batch):
-                batch = equal[first : first + self.window_batch]
+            for first in range(0, len(equal), self.windows.batch):
+                batch = equal[first : first + self.windows.batch]
                 yield batch, self.predict(x_t, t, batch)
                 if self.on_progress is not None:
                     self.on_progress(len(batch) / len(windows))
 
     def predict(self, x_t: torch.Tensor, t: int, windows: Sequence[Box]) -> torch.Tensor:
         """The network's output for windows of equal shape of the padded `x_t`, `(B, 1, ...)` float32."""
-        device = self.device or x_t.device
+        device = self.runtime.device or x_t.device
         inputs = self._inputs(x_t, windows).to(device)
         timesteps = torch.full((len(windows),), int(t), dtype=torch.long, device=device)
         labels = torch.full((len(windows),), self.region_id, dtype=torch.long, device=device)
-        with torch.no_grad(), network_autocast(device, self.precision):
+        with torch.no_grad(), network_autocast(device, self.runtime.precision):
             prediction = self.network(inputs, timesteps=timesteps, class_labels=labels).float()
             if self.guidance_scale == 1:
                 return prediction

@@ -16,8 +16,8 @@ from monai.networks.nets import resnet
 from torch import nn
 from torch.nn import functional as F
 
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 from meddiff_core.errors import InputError
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
 
 _BLOCK = 64
 _DIVISOR = 8

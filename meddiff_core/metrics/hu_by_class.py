@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meddiff_core.conditions.regions import WIDEST, HUWindow, region_window
+from meddiff_core.conditions.regions import WIDEST_WINDOW, HUWindow
 from meddiff_core.conditions.vocabulary import COARSE_OF, NUM_LABELS, label_name
-
-WIDEST_WINDOW: HUWindow = region_window(WIDEST)
-"""-1400 to 400 HU, the widest window that the network knows."""
 
 MIN_VOXELS = 100
 """With 50 HU of noise, the mean of as many voxels is good to 5 HU."""
@@ -21,7 +18,7 @@ def hu_by_class(
     generated: np.ndarray,
     real: np.ndarray,
     anatomy: np.ndarray,
-    window: HUWindow = WIDEST_WINDOW,
+    hu_window: HUWindow = WIDEST_WINDOW,
     min_voxels: int = MIN_VOXELS,
 ) -> HUMeans:
     """Mean HU per coarse class: body (soft tissue without a class of its own), lung, airway_gas, fat, bone.
@@ -30,23 +27,23 @@ def hu_by_class(
         generated: CT `(X, Y, Z)` in HU.
         real: CT `(X, Y, Z)` in HU.
         anatomy: the map that `generated` was made from, vocabulary ids `(X, Y, Z)`.
-        window: HU are clipped to it, so that what the network cannot express does not count.
+        hu_window: HU are clipped to it, so that what the network cannot express does not count.
         min_voxels: smaller classes are left out.
     """
-    return hu_by_organ(generated, real, COARSE_OF[anatomy], window, min_voxels)
+    return hu_by_organ(generated, real, COARSE_OF[anatomy], hu_window, min_voxels)
 
 
 def hu_by_organ(
     generated: np.ndarray,
     real: np.ndarray,
     anatomy: np.ndarray,
-    window: HUWindow = WIDEST_WINDOW,
+    hu_window: HUWindow = WIDEST_WINDOW,
     min_voxels: int = MIN_VOXELS,
 ) -> HUMeans:
     """Mean HU per label of the map as it is; background is left out. Arguments as in `hu_by_class`."""
     labels = np.asarray(anatomy).ravel()
     voxels = np.bincount(labels, minlength=NUM_LABELS)
-    sums = [np.bincount(labels, _clipped(hu, window), NUM_LABELS) for hu in (generated, real)]
+    sums = [np.bincount(labels, _clipped(hu, hu_window), NUM_LABELS) for hu in (generated, real)]
     result = {}
     for label in np.flatnonzero(voxels >= max(1, min_voxels)):
         if label == 0:
@@ -61,5 +58,5 @@ def hu_by_organ(
     return result
 
 
-def _clipped(hu: np.ndarray, window: HUWindow) -> np.ndarray:
-    return np.clip(hu, window.lower, window.upper).ravel()
+def _clipped(hu: np.ndarray, hu_window: HUWindow) -> np.ndarray:
+    return np.clip(hu, hu_window.lower, hu_window.upper).ravel()

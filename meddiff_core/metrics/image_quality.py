@@ -11,37 +11,29 @@ from meddiff_core.errors import InputError
 _SSIM_WIDTH = 11  # voxels across the Gaussian window of sigma 1.5 cut at 3.5 sigma (Wang et al., 2004)
 
 
-def psnr(
-    prediction: np.ndarray, reference: np.ndarray, window: HUWindow, mask: np.ndarray | None = None
-) -> float:
-    """Peak signal-to-noise ratio in dB: both clipped to the window, the window's width is the peak.
+def psnr(prediction: np.ndarray, reference: np.ndarray, hu_window: HUWindow) -> float:
+    """Peak signal-to-noise ratio in dB: both clipped to the HU window, the window's width is the peak.
 
     Args:
         prediction: volume `(X, Y, Z)` in HU.
         reference: volume `(X, Y, Z)` in HU.
-        window: HU window.
-        mask: voxels to count, bool `(X, Y, Z)`. Default: all.
+        hu_window: HU window.
     """
-    prediction, reference = _scaled(prediction, window), _scaled(reference, window)
-    if mask is not None:
-        prediction, reference = prediction[mask], reference[mask]
+    prediction, reference = _scaled(prediction, hu_window), _scaled(reference, hu_window)
     with np.errstate(divide="ignore"):  # equal volumes: infinity, without a warning
         return float(peak_signal_noise_ratio(reference, prediction, data_range=1))
 
 
-def ssim(
-    prediction: np.ndarray, reference: np.ndarray, window: HUWindow, mask: np.ndarray | None = None
-) -> float:
+def ssim(prediction: np.ndarray, reference: np.ndarray, hu_window: HUWindow) -> float:
     """Structural similarity in 3-D: both clipped to the window and scaled to [0, 1].
 
     scikit-image with the settings of Wang et al. (2004): Gaussian weights of sigma 1.5, biased covariance,
-    K1 = 0.01, K2 = 0.03. Without a mask, the mean leaves out the 5 voxels at each border.
+    K1 = 0.01, K2 = 0.03. The mean leaves out the 5 voxels at each border.
 
     Args:
         prediction: volume `(X, Y, Z)` in HU.
         reference: volume `(X, Y, Z)` in HU.
-        window: HU window.
-        mask: voxels to average over, bool `(X, Y, Z)`. Default: all but the borders.
+        hu_window: HU window.
 
     Raises:
         InputError: fewer than 11 voxels along an axis.
@@ -50,17 +42,16 @@ def ssim(
         raise InputError(
             f"SSIM needs at least {_SSIM_WIDTH} voxels along each axis, the volume has {reference.shape}."
         )
-    mean, similarity = structural_similarity(
-        _scaled(reference, window),
-        _scaled(prediction, window),
+    mean = structural_similarity(
+        _scaled(reference, hu_window),
+        _scaled(prediction, hu_window),
         data_range=1,
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
-        full=True,
     )
-    return float(mean if mask is None else similarity[mask].mean())
+    return float(mean)
 
 
-def _scaled(hu: np.ndarray, window: HUWindow) -> np.ndarray:
-    return np.clip((hu - window.lower) / window.width, 0, 1).astype(np.float32)
+def _scaled(hu: np.ndarray, hu_window: HUWindow) -> np.ndarray:
+    return np.clip((hu - hu_window.lower) / hu_window.width, 0, 1).astype(np.float32)

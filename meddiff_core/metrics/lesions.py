@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import wasserstein_distance
 
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

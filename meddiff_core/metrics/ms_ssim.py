@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from monai.metrics import MultiScaleSSIMMetric
 
-from meddiff_core.conditions.regions import HUWindow
+from meddiff_core.conditions.regions import WIDEST_WINDOW, HUWindow
 from meddiff_core.errors import InputError
-from meddiff_core.metrics.hu_by_class import WIDEST_WINDOW
 
 # Wang et al., 2003, the default of MONAI's metric.
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -30,7 +29,7 @@ def ms_ssim_levels(shape: Sequence[int]) -> int:
     return max(n for n in levels if min(shape) >= _KERNEL * max((n - 1) ** 2, 2 ** (n - 1)))
 
 
-def ms_ssim(generated: np.ndarray, real: np.ndarray, window: HUWindow = WIDEST_WINDOW) -> float:
+def ms_ssim(generated: np.ndarray, real: np.ndarray, hu_window: HUWindow = WIDEST_WINDOW) -> float:
     """MS-SSIM by MONAI's `MultiScaleSSIMMetric`, both volumes clipped to the window and scaled to [0, 1].
 
     A thin volume gets fewer scales (`ms_ssim_levels`), their weights scaled to a sum of 1: values of
@@ -39,7 +38,7 @@ def ms_ssim(generated: np.ndarray, real: np.ndarray, window: HUWindow = WIDEST_W
     Args:
         generated: CT `(X, Y, Z)` in HU.
         real: CT `(X, Y, Z)` in HU.
-        window: HU window.
+        hu_window: HU window.
 
     Raises:
         InputError: fewer than 4 voxels along an axis.
@@ -48,9 +47,9 @@ def ms_ssim(generated: np.ndarray, real: np.ndarray, window: HUWindow = WIDEST_W
     metric = MultiScaleSSIMMetric(
         spatial_dims=3, data_range=1.0, kernel_size=_KERNEL, weights=(weights / weights.sum()).tolist()
     )
-    return float(metric(_scaled(generated, window), _scaled(real, window)))
+    return float(metric(_scaled(generated, hu_window), _scaled(real, hu_window)))
 
 
-def _scaled(hu: np.ndarray, window: HUWindow) -> torch.Tensor:
-    scaled = np.clip((hu - window.lower) / window.width, 0, 1).astype(np.float32)
+def _scaled(hu: np.ndarray, hu_window: HUWindow) -> torch.Tensor:
+    scaled = np.clip((hu - hu_window.lower) / hu_window.width, 0, 1).astype(np.float32)
     return torch.from_numpy(scaled)[None, None]

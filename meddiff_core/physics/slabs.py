@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-# Slopes count a little, too: a single slab would otherwise leave the slope open.
+# Small ridge on first differences: with one slab, second differences alone leave any slope free.
 _FLATNESS = 1e-6
 
 

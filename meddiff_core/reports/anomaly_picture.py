@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from meddiff_core.conditions.lesion_shape import largest_part
 from meddiff_core.conditions.regions import HUWindow
 from meddiff_core.reports.canvas import Canvas, grey_scale, window_name
-from meddiff_core.reports.picture_transform import PictureTransform
 from meddiff_core.reports.planes import Planes, inner_voxel, middle
 
 HEAT = LinearSegmentedColormap.from_list(
@@ -29,40 +28,12 @@ _LESION = {"colors": "#5aa9ff", "linewidths": 3.0}
 _FOUND = {"colors": "#ffb454", "linewidths": 1.3}
 
 
-class SaveAnomalyPictured(PictureTransform):
-    """Write `<stem>_<postfix>.png`, an anomaly map over its CT; for postprocessing, after `Invertd`.
-
-    Args:
-        keys: the anomaly map in HU, a MetaTensor `(1, X, Y, Z)` on the input's grid, higher = more anomalous.
-            Its meta names the `region`, whose window is shown, and `filename_or_obj`.
-        mask_key: the mask of anomalies on the same grid, default "mask".
-        organ_key: the organ in which they are sought, default "organ".
-        original_key: the input in HU: a copy made right after loading, default "original".
-        lesion_key: mask of the true lesions, to compare with; default None.
-        output_dir: folder to write to; made if absent.
-        postfix: says what was done, in the file's name. Default "anomaly".
-    """
-
-    def __init__(
-        self,
-        keys: str = "pred",
-        mask_key: str = "mask",
-        organ_key: str = "organ",
-        original_key: str = "original",
-        lesion_key: str | None = None,
-        output_dir: str | Path = "out",
-        postfix: str = "anomaly",
-    ) -> None:
-        companions = {"mask": mask_key, "organ": organ_key, "ct": original_key, "lesion": lesion_key}
-        super().__init__(keys, output_dir, postfix, anomaly_picture, result="score_map", **companions)
-
-
 def anomaly_picture(
     ct: np.ndarray,
     score_map: np.ndarray,
     mask: np.ndarray,
     organ: np.ndarray,
-    window: HUWindow,
+    hu_window: HUWindow,
     path: str | Path,
     lesion: np.ndarray | None = None,
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
@@ -74,7 +45,7 @@ def anomaly_picture(
         score_map: anomaly in HU, same shape; higher = more anomalous.
         mask: the anomalies, nonzero within, same shape.
         organ: where they are sought, nonzero within, same shape.
-        window: HU window of the CT.
+        hu_window: HU window of the CT.
         path: PNG to write.
         lesion: true lesions, nonzero within; outlined where given.
         spacing: voxel size in mm.
@@ -88,15 +59,15 @@ def anomaly_picture(
         centre, top = inner_voxel(part), float(score_map[part].max())
         note = f"{count} found, planes through the largest"
     else:
-        centre, top = _highest_voxel(score_map, organ), window.width * _HEAT_SHARE
+        centre, top = _highest_voxel(score_map, organ), hu_window.width * _HEAT_SHARE
         note = "nothing found, planes through the map's maximum"
     planes = Planes(ct.shape, spacing, centre)
-    grey, heat = grey_scale(window), ScalarMappable(Normalize(0, max(1.0, top)), HEAT)
+    grey, heat = grey_scale(hu_window), ScalarMappable(Normalize(0, max(1.0, top)), HEAT)
 
     canvas = Canvas(planes, columns=3)
     for column in range(3):
         canvas.show(column, planes.cut(ct), grey)
-    canvas.title(0, "CT and organ", window_name(window))
+    canvas.title(0, "CT and organ", window_name(hu_window))
     canvas.outline(0, planes.cut(organ), **_ORGAN)
     canvas.title(1, "anomaly map", "difference from the expected CT")
     canvas.show(1, planes.cut(score_map), heat)

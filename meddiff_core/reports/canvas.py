@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patheffects import withStroke
 
-from meddiff_core.conditions.regions import WIDEST, HUWindow, region_window
+from meddiff_core.conditions.regions import WIDEST_WINDOW, HUWindow
 from meddiff_core.files import whole_file
 from meddiff_core.reports.planes import PLANE_SIDES, Planes
 
@@ -31,15 +31,15 @@ _MAX_HEIGHT = 14.0
 Images = Sequence[np.ndarray]
 
 
-def grey_scale(window: HUWindow) -> ScalarMappable:
+def grey_scale(hu_window: HUWindow) -> ScalarMappable:
     """Grey levels of a display window."""
-    return ScalarMappable(Normalize(window.lower, window.upper), "gray")
+    return ScalarMappable(Normalize(hu_window.lower, hu_window.upper), "gray")
 
 
-def window_name(window: HUWindow) -> str:
+def window_name(hu_window: HUWindow) -> str:
     """What a window is for, with its level and width."""
-    name = "wide window" if window == region_window(WIDEST) else "soft-tissue window"
-    return f"{name}, level {window.level:g}, width {window.width:g}"
+    name = "wide window" if hu_window == WIDEST_WINDOW else "soft-tissue window"
+    return f"{name}, level {hu_window.level:g}, width {hu_window.width:g}"
 
 
 class Canvas:

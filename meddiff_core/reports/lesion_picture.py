@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from meddiff_core.conditions.lesion_shape import largest_part
 from meddiff_core.conditions.regions import HUWindow
 from meddiff_core.reports.canvas import MUTED, TEXT, WARNING, Canvas, grey_scale, window_name
-from meddiff_core.reports.picture_transform import PictureTransform
 from meddiff_core.reports.planes import Planes, inner_voxel
 
 _FIELD_MM = 120.0
@@ -20,35 +19,10 @@ _MASK = {"colors": WARNING, "linewidths": 1.3}
 _FRAME = {"colors": MUTED, "linewidths": 0.9}
 
 
-class SaveLesionPictured(PictureTransform):
-    """Write `<stem>_<postfix>.png`, a result around its largest lesion; to run after `Invertd`.
-
-    Args:
-        keys: the result in HU, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is
-            shown, and `filename_or_obj`.
-        lesion_key: mask of the lesions on the same grid, default "lesion".
-        original_key: the scan without the lesion in HU on the same grid; None (default) where there is none,
-            because the whole CT is synthetic.
-        output_dir: folder to write to; made if absent.
-        postfix: says what was done, in the file's name. Default "lesion".
-    """
-
-    def __init__(
-        self,
-        keys: str = "pred",
-        lesion_key: str = "lesion",
-        original_key: str | None = None,
-        output_dir: str | Path = "out",
-        postfix: str = "lesion",
-    ) -> None:
-        companions = {"lesion": lesion_key, "before": original_key}
-        super().__init__(keys, output_dir, postfix, lesion_picture, result="after", **companions)
-
-
 def lesion_picture(
     after: np.ndarray,
     lesion: np.ndarray,
-    window: HUWindow,
+    hu_window: HUWindow,
     path: str | Path,
     before: np.ndarray | None = None,
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
@@ -58,7 +32,7 @@ def lesion_picture(
     Args:
         after: CT with the lesion `(X, Y, Z)` in HU, axes towards right, anterior, superior.
         lesion: mask, nonzero within, same shape; not empty.
-        window: HU window of the CT.
+        hu_window: HU window of the CT.
         path: PNG to write.
         before: CT without the lesion, same shape; a column of its own where given.
         spacing: voxel size in mm.
@@ -76,11 +50,11 @@ def lesion_picture(
     mask_note = f"{part.sum() * np.prod(spacing) / 1000:.1f} ml"
     if count > 1:
         mask_note += f", the largest of {count}"
-    close_ups = [(title, WARNING, window_name(window), after), ("mask", WARNING, mask_note, after)]
+    close_ups = [(title, WARNING, window_name(hu_window), after), ("mask", WARNING, mask_note, after)]
     if before is not None:
         close_ups.insert(0, ("before", TEXT, "the scan as it was given", before))
 
-    canvas, grey = Canvas(near, columns=1 + len(close_ups)), grey_scale(window)
+    canvas, grey = Canvas(near, columns=1 + len(close_ups)), grey_scale(hu_window)
     canvas.title(0, "overview", "the frame is shown larger")
     canvas.show(0, far.cut(after), grey)
     canvas.outline(0, far.cut(field), **_FRAME)

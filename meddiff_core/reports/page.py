@@ -19,9 +19,8 @@ from meddiff_core.reports.beside import beside_result
 from meddiff_core.reports.page_scene import page_scene
 from meddiff_core.reports.page_text import page_tables, page_title
 from meddiff_core.reports.page_volumes import MAX_VOXELS, frame_for
-from meddiff_core.reports.picture_transform import in_ras
-from meddiff_core.transforms.provenance import Provenance
-from meddiff_core.transforms.scans import result_name
+from meddiff_core.reports.picture import in_ras
+from meddiff_core.transforms.results import Results
 
 _ASSETS = resources.files("meddiff_core.reports") / "page_assets"
 
@@ -36,9 +35,8 @@ class SavePaged(MapTransform):
             first, and `filename_or_obj`, of which only the last part appears.
         volumes: title and key of one CT in HU, or of two to compare, such as
             `{"input": "original", "denoised": "pred"}`, all on one grid.
-        provenance: what made the result; its record is shown.
+        results: where to write, and the record that is shown.
         overlays: title and key of masks, label maps, or maps in HU on the same grid; default none.
-        output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name. Default "denoised".
     """
 
@@ -46,27 +44,25 @@ class SavePaged(MapTransform):
         self,
         keys: str,
         volumes: Mapping[str, str],
-        provenance: Provenance,
+        results: Results,
         overlays: Mapping[str, str] | None = None,
-        output_dir: str | Path = "out",
         postfix: str = "denoised",
     ) -> None:
         super().__init__(keys)
         self.volumes = dict(volumes)
         self.overlays = dict(overlays or {})
-        self.provenance = provenance
-        self.output_dir = Path(output_dir).expanduser()
+        self.results = results
         self.postfix = postfix
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
             meta = d[key].meta
-            path = self.output_dir / f"{result_name(meta, self.postfix)}.html"
+            path = self.results.path(meta, self.postfix, ".html")
             with beside_result(path):
                 spacing, arrays = in_ras({n: d[k] for n, k in (self.volumes | self.overlays).items()})
                 volumes, overlays = ({n: arrays[n] for n in part} for part in (self.volumes, self.overlays))
-                write_page(path, volumes, overlays, spacing, self.provenance.record(meta))
+                write_page(path, volumes, overlays, spacing, self.results.record(meta))
         return d
 
 
@@ -86,7 +82,7 @@ def write_page(
             to compare.
         overlays: title and mask, label map or map in HU, same shape.
         spacing: voxel size in mm.
-        record: of `Provenance.record`; its region's window is shown first.
+        record: of `Results.record`; its region's window is shown first.
         max_voxels: of all CTs together; voxels are joined, and the page says so, where there are more.
 
     Raises:

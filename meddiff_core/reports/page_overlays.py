@@ -12,8 +12,8 @@ from meddiff_core.conditions.regions import HUWindow
 from meddiff_core.reports.anatomy_colours import ANATOMY_SCALE
 from meddiff_core.reports.anomaly_picture import HEAT
 from meddiff_core.reports.canvas import WARNING
+from meddiff_core.reports.change_picture import change_limit
 from meddiff_core.reports.page_volumes import Frame, packed, shares
-from meddiff_core.reports.picture import change_limit
 
 _LEVELS = 256
 _MASK_COLOURS = (WARNING, "#4fb3a5", "#5aa9ff")
@@ -23,14 +23,14 @@ _CHANGE = LinearSegmentedColormap.from_list(
 
 
 def overlay_scenes(
-    overlays: Mapping[str, np.ndarray], frame: Frame, window: HUWindow
+    overlays: Mapping[str, np.ndarray], frame: Frame, hu_window: HUWindow
 ) -> Iterator[dict[str, Any]]:
     """What the page's script needs to draw each overlay; the first is shown at once, but no label map.
 
     Args:
         overlays: name and volume `(X, Y, Z)`: a mask (0 and 1), a label map (whole numbers) or a map in HU.
         frame: the part that is shown.
-        window: HU window of the region; a map's colours reach at least as far as those of a change.
+        hu_window: HU window of the region; a map's colours reach at least as far as those of a change.
     """
     masks = 0
     for index, (name, values) in enumerate(overlays.items()):
@@ -43,15 +43,15 @@ def overlay_scenes(
             labels = packed(frame.nearest(values).astype(np.uint8))
             yield scene | {"shown": False, "data": labels, "colours": _label_colours()}
         else:
-            top = max(change_limit(window), float(values.max()))
+            top = max(change_limit(hu_window), float(values.max()))
             data = packed(shares(frame.highest(values), top))
             span = {"note": f"0 to {top:.0f} HU", "colours": _colours(HEAT), "opacity": 0.8}
             yield scene | {"data": data} | span
 
 
-def change_scene(window: HUWindow) -> dict[str, Any]:
+def change_scene(hu_window: HUWindow) -> dict[str, Any]:
     """The difference of two CTs, which the page computes."""
-    limit = change_limit(window)
+    limit = change_limit(hu_window)
     note = f"blue lower, orange higher, up to {limit:.0f} HU"
     colours = {"limit": limit, "colours": _colours(_CHANGE)}
     return {"name": "change", "note": note, "shown": False, "opacity": 0.9} | colours

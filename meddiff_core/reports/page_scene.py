@@ -38,11 +38,11 @@ def page_scene(
         spacing: voxel size in mm.
         region: name of the region whose window is shown first.
     """
-    window = region_window(region)
-    presets = {region.replace("_", " "): window} | _PRESETS
-    layers = list(overlay_scenes(overlays, frame, window))
+    hu_window = region_window(region)
+    presets = {region.replace("_", " "): hu_window} | _PRESETS
+    layers = list(overlay_scenes(overlays, frame, hu_window))
     if len(volumes) == 2:
-        layers.append(change_scene(window))
+        layers.append(change_scene(hu_window))
     start = frame.inside(_start(volumes, overlays, spacing))
     return {
         "shape": frame.shape,

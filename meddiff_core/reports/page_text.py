@@ -30,7 +30,7 @@ def page_tables(
     """Three tables in HTML, every word escaped.
 
     Args:
-        record: of `Provenance.record`.
+        record: of `Results.record`.
         volumes: title and CT `(X, Y, Z)` in HU.
         overlays: title and mask or map, same shape.
         spacing: voxel size in mm.

@@ -1,87 +1,61 @@
-"""The picture beside a result: three planes before, after, and what changed."""
+"""The picture beside a result: volumes of one grid, given to a function that draws them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Orientation
 
-from meddiff_core.conditions.regions import HUWindow
-from meddiff_core.reports.canvas import BACKGROUND, Canvas, grey_scale, window_name
-from meddiff_core.reports.picture_transform import PictureTransform
-from meddiff_core.reports.planes import Planes, body_centre
-
-# Zero is the background's colour, so that only what changed lights up.
-_CHANGE = LinearSegmentedColormap.from_list(
-    "change", ["#7fd4ff", "#1f6fb2", BACKGROUND, "#c4551a", "#ffd08a"]
-)
-# Enough for noise of the strength that the window is used for; larger changes saturate.
-_CHANGE_SHARE = 1 / 6
+from meddiff_core.conditions.regions import region_window
+from meddiff_core.reports.beside import beside_result
+from meddiff_core.transforms.results import Results
 
 
-class SavePictured(PictureTransform):
-    """Write `<stem>_<postfix>.png`, a result beside its input; for postprocessing, after `Invertd`.
+class SavePictured(MapTransform):
+    """Write `<stem>_<postfix>.png`; for postprocessing, after `Invertd`.
+
+    A picture that fails is a line in the log: the result stands without it.
 
     Args:
-        keys: the result in HU, a MetaTensor `(1, X, Y, Z)` on the input's grid. Its meta names
-            the `region`, whose window is shown, and `filename_or_obj`.
-        original_key: the input in HU on the same grid: a copy made right after loading, default "original".
-        output_dir: folder to write to; made if absent.
-        postfix: says what was done, in the file's name and above the result. Default "denoised".
+        keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose HU window is shown,
+            and `filename_or_obj`; neither name nor other metadata appear in the picture.
+        draw: such as `before_after_picture`; called with `hu_window`, `path`, `spacing` and the volumes.
+        volumes: names of the volumes among the arguments of `draw`, and their keys. All are on one grid, HU
+            where they are CTs; `draw` gets them as `(X, Y, Z)` in RAS.
+        results: where to write.
+        postfix: says what was done, in the file's name.
     """
 
     def __init__(
-        self,
-        keys: str = "pred",
-        original_key: str = "original",
-        output_dir: str | Path = "out",
-        postfix: str = "denoised",
+        self, keys: str, draw: Callable[..., None], volumes: Mapping[str, str], results: Results, postfix: str
     ) -> None:
-        draw = partial(before_after_picture, titles=("input", postfix))
-        super().__init__(keys, output_dir, postfix, draw, result="after", before=original_key)
+        super().__init__(keys)
+        self.draw = draw
+        self.volumes = dict(volumes)
+        self.results = results
+        self.postfix = postfix
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            meta = d[key].meta
+            path = self.results.path(meta, self.postfix, ".png")
+            hu_window = region_window(str(meta.get("region", "unknown")))
+            with beside_result(path):
+                spacing, volumes = in_ras({name: d[k] for name, k in self.volumes.items()})
+                self.draw(hu_window=hu_window, path=path, spacing=spacing, **volumes)
+        return d
 
 
-def before_after_picture(
-    before: np.ndarray,
-    after: np.ndarray,
-    window: HUWindow,
-    path: str | Path,
-    titles: tuple[str, str] = ("input", "denoised"),
-    spacing: Sequence[float] = (1.0, 1.0, 1.0),
-) -> None:
-    """Draw axial, coronal and sagittal planes through the body's centre: before, after and their difference.
-
-    Args:
-        before: input `(X, Y, Z)` in HU, axes towards right, anterior, superior.
-        after: result, same shape.
-        window: HU window of the first two columns.
-        path: PNG to write.
-        titles: above the first two columns.
-        spacing: voxel size in mm.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    planes = Planes(before.shape, spacing, body_centre(before, spacing))
-    images = planes.cut(before), planes.cut(after)
-    limit = change_limit(window)
-    grey, change = grey_scale(window), ScalarMappable(Normalize(-limit, limit), _CHANGE)
-
-    canvas = Canvas(planes, columns=3)
-    for column in (0, 1):
-        canvas.title(column, titles[column], window_name(window))
-        canvas.show(column, images[column], grey)
-    canvas.title(2, f"{titles[1]} minus {titles[0]}", "blue is lower, orange higher")
-    canvas.show(2, [new - old for old, new in zip(*images, strict=True)], change)
-    canvas.bar(0, 1, grey, "HU")
-    canvas.bar(2, 2, change, "change in HU")
-    canvas.save(path)
-
-
-def change_limit(window: HUWindow) -> float:
-    """Change in HU at which the colours end."""
-    return max(1.0, round(window.width * _CHANGE_SHARE))
+def in_ras(volumes: Mapping[str, MetaTensor]) -> tuple[list[float], dict[str, np.ndarray]]:
+    """Voxel size in mm and arrays `(X, Y, Z)` of volumes that must be on one grid."""
+    to_ras = Orientation("RAS", labels=None)
+    turned = {name: to_ras(volume) for name, volume in volumes.items()}
+    shapes = {name: tuple(volume.shape[1:]) for name, volume in turned.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"A picture needs volumes on one grid, not {listed}: invert all of them.")
+    spacing = next(iter(turned.values())).pixdim.tolist()
+    return spacing, {name: volume.cpu().numpy()[0] for name, volume in turned.items()}

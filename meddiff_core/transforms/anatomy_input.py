@@ -15,7 +15,7 @@ from monai.transforms import MapTransform
 from meddiff_core.conditions.detect import detect_region_of_labels
 from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.region_extent import log_region
-from meddiff_core.conditions.regions import check_region
+from meddiff_core.conditions.regions import check_region, given_region
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
@@ -82,8 +82,8 @@ class LoadAnatomyd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             labels = _phantom_labels(d) if "phantom" in d else _read_labels(Path(d[key]).expanduser())
-            region = self.region if self.region != "auto" else d.get(self.region_key)
-            labels.meta["region"] = str(region or _detect(labels))
+            region = given_region(self.region, d.get(self.region_key))
+            labels.meta["region"] = region or _detect(labels)
             labels.meta |= {"sample": int(d.get("sample", 0)), "number": str(d.get("number", ""))}
             d[key] = labels
         return d

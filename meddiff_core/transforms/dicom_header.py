@@ -92,8 +92,8 @@ def _describe(ds: Dataset, source: Dataset, description: str, region: str | None
     ds.Manufacturer, ds.ManufacturerModelName = "MedDiff-FM", MODEL_NAME
     ds.SoftwareVersions = meddiff_core.__version__
     if region is not None:
-        window = region_window(region)
-        ds.WindowCenter, ds.WindowWidth = decimals(window.level, window.width)
+        hu_window = region_window(region)
+        ds.WindowCenter, ds.WindowWidth = decimals(hu_window.level, hu_window.width)
 
 
 def _copy(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.healthy_labels import healthy_labels
 from meddiff_core.conditions.lesion_shape import sample_lesion_mask
-from meddiff_core.conditions.regions import check_region
+from meddiff_core.conditions.regions import check_region, given_region
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.anatomy_input import anatomy_items
 from meddiff_core.transforms.organ import SOFT_TISSUE, organ_names, select_organ
@@ -133,9 +133,7 @@ class LesionMaskd(MapTransform):
 
     def _region(self, data: dict[Hashable, object], reference: MetaTensor) -> str:
         """The region; one that is detected is noted in the item, for `ScaleHUd` not to seek it again."""
-        known = reference.meta.get("region") or data.get("region")
-        region = self.region if self.region != "auto" else known
-        region = None if region == "auto" else region  # MONAI Label puts the option into the item
+        region = given_region(self.region, reference.meta.get("region"), data.get("region"))
         if not region and self.image_key is not None:
             region = data["region"] = find_region(reference, data.get(self.anatomy_key))
         return str(region)

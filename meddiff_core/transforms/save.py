@@ -12,11 +12,10 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from meddiff_core.errors import InputError, check_flag
-from meddiff_core.files import whole_file, write_json
-from meddiff_core.transforms.provenance import DESCRIPTION_LENGTH, Provenance
+from meddiff_core.errors import InputError, check_choice, check_flag
+from meddiff_core.files import whole_file
+from meddiff_core.transforms.results import DESCRIPTION_LENGTH, Results
 from meddiff_core.transforms.save_dicom import save_series
-from meddiff_core.transforms.scans import result_name
 
 logger = logging.getLogger("meddiff")
 
@@ -35,15 +34,14 @@ class SaveCTd(MapTransform):
 
     Args:
         keys: MetaTensors `(1, X, Y, Z)` whose meta holds `filename_or_obj`, and the `region` whose HU window
-            a DICOM viewer is to show first. Default "pred".
-        output_dir: folder to write to; made if absent.
+            a DICOM viewer is to show first.
+        results: where to write, and the record: it fills the descriptions in the headers and is written
+            beside the result as `<stem>_<postfix>.json`.
         postfix: says what was done, in the file's name and in its description. Default "denoised".
         dtype: "int16" for HU (default), "uint8" for masks (both rounded and clipped), "float32" for maps.
         output_format: "nifti" (default) or "dicom".
         keep_identifiers: whether a DICOM series made from a DICOM series keeps the patient and the study;
             default False: it names nobody.
-        provenance: fills the descriptions in the headers, and is written beside the result as
-            `<stem>_<postfix>.json`; None (default) does neither.
 
     Raises:
         InputError: an unknown format, a result that cannot be written or would replace the input.
@@ -52,39 +50,33 @@ class SaveCTd(MapTransform):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
-        output_dir: str | Path = "out",
+        keys: KeysCollection,
+        results: Results,
         postfix: str = "denoised",
         dtype: str = "int16",
         output_format: str = "nifti",
         keep_identifiers: bool = False,
-        provenance: Provenance | None = None,
     ) -> None:
         super().__init__(keys)
-        if output_format not in FORMATS:
-            raise InputError(f"output_format is {output_format!r}: use one of {', '.join(FORMATS)}.")
-        self.output_dir = Path(output_dir).expanduser()
+        check_choice("output_format", output_format, FORMATS)
+        self.results = results
         self.postfix = postfix
         self.dtype = dtype
         self.output_format = output_format
         self.keep_identifiers = check_flag("keep_identifiers", keep_identifiers)
-        self.provenance = provenance
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
-            path = self.output_dir / result_name(d[key].meta, self.postfix)
-            written = self._save(d[key], path)
-            if self.provenance:
-                write_json(path.with_name(f"{path.name}.json"), self.provenance.record(d[key].meta))
+            meta = d[key].meta
+            written = self._save(d[key], self.results.path(meta, self.postfix))
+            self.results.write_record(self.results.path(meta, self.postfix, ".json"), meta)
             logger.info("Wrote %s", written)
         return d
 
     def _save(self, volume: MetaTensor, path: Path) -> str:
         """Write to `path`, and say what was written."""
-        description = f"MedDiff-FM {self.postfix}, research use only"
-        if self.provenance:
-            description = self.provenance.description(self.postfix, volume.meta)
+        description = self.results.description(self.postfix, volume.meta)
         if self.output_format == "dicom" and self.dtype == _HU_TYPE:
             save_series(
                 _as_type(volume, np.dtype(self.dtype), description),

@@ -12,17 +12,15 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_choice
 from meddiff_core.files import write_json
 from meddiff_core.transforms.grids import on_grid_of
-from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.transforms.results import Results
 from meddiff_core.transforms.save import save_volume
-from meddiff_core.transforms.scans import result_name
 
 logger = logging.getLogger("meddiff")
 
 LAYOUTS = ("files", "nnunet")
-_DESCRIPTION = "MedDiff-FM synthetic lesion, research use only"
 # nnU-Net looks into the folders of images and labels only.
 _RECORDS = "provenance"
 # By "CT" nnU-Net chooses its normalisation.
@@ -38,18 +36,17 @@ class SaveTrainingPaird(MapTransform):
 
     The mask has the result's grid to the last digit. Layout `files` adds `<stem>_<postfix>_mask.nii.gz` to
     what `SaveCTd` writes. Layout `nnunet` adds a case to the folder `Dataset<id>_<name>`, nnU-Net v2 raw
-    format: point its `nnUNet_raw` at `output_dir`.
+    format: point its `nnUNet_raw` at the output folder.
 
     Args:
         keys: the result in HU, a MetaTensor `(1, X, Y, Z)` whose meta holds `filename_or_obj`.
         lesion_key: its mask on the same grid, nonzero within.
-        output_dir: folder to write to; made if absent.
+        results: where to write, and the record: it fills the descriptions in the headers and is written
+            beside the mask, or for nnU-Net to the data set's folder `provenance`.
         postfix: says what was done, in the names of files and cases. Default "lesion".
         layout: `files` (default) or `nnunet`.
         dataset_id: 1 to 999; default 900, far from those of public data sets.
         dataset_name: letters, digits, - and _.
-        provenance: fills the descriptions in the headers, and is written beside the mask, or for nnU-Net to
-            the data set's folder `provenance`; None (default) does neither.
 
     Raises:
         InputError: an option is outside its range, a file cannot be written, or the data set is another's.
@@ -58,63 +55,54 @@ class SaveTrainingPaird(MapTransform):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection,
+        results: Results,
         lesion_key: str = "lesion",
-        output_dir: str | Path = "out",
         postfix: str = "lesion",
         layout: str = "files",
         dataset_id: int = 900,
         dataset_name: str = "SyntheticLesion",
-        provenance: Provenance | None = None,
     ) -> None:
         super().__init__(keys)
-        if layout not in LAYOUTS:
-            raise InputError(f"layout is {layout!r}: use one of {', '.join(LAYOUTS)}.")
+        check_choice("layout", layout, LAYOUTS)
         if isinstance(dataset_id, bool) or not isinstance(dataset_id, int) or not 1 <= dataset_id <= 999:
             raise InputError(f"dataset_id is {dataset_id!r}: use a whole number from 1 to 999.")
         if not re.fullmatch(r"[\w-]+", str(dataset_name), re.ASCII):
             raise InputError(f"dataset_name is {dataset_name!r}: use letters, digits, - and _ only.")
         self.lesion_key = lesion_key
-        self.output_dir = Path(output_dir).expanduser()
+        self.results = results
         self.postfix = postfix
         self.layout = layout
         self.dataset = f"Dataset{dataset_id:03d}_{dataset_name}"
-        self.provenance = provenance
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
             image, mask = d[key], _on_grid(d[self.lesion_key], d[key])
-            name = result_name(image.meta, self.postfix)
             if self.layout == "files":
-                path = self.output_dir / f"{name}_mask.nii.gz"
-                save_volume(mask, path, "uint8", self._description(image))
-                self._write_record(self.output_dir / f"{name}_mask.json", image)
+                path = self.results.path(image.meta, self.postfix, "_mask.nii.gz")
+                save_volume(mask, path, "uint8", self.results.description(self.postfix, image.meta))
+                self.results.write_record(
+                    self.results.path(image.meta, self.postfix, "_mask.json"), image.meta
+                )
                 logger.info("Wrote %s", path)
             else:
-                self._add_case(name, image, mask)
+                self._add_case(image, mask)
         return d
 
-    def _add_case(self, case: str, image: MetaTensor, mask: MetaTensor) -> None:
-        folder = self.output_dir / self.dataset
+    def _add_case(self, image: MetaTensor, mask: MetaTensor) -> None:
+        case = self.results.path(image.meta, self.postfix).name
+        folder = self.results.output_dir / self.dataset
         description = _dataset_description(folder)
-        header = self._description(image)
+        header = self.results.description(self.postfix, image.meta)
         # The image last: nnU-Net finds cases by their images, and one without a label is an error there.
         save_volume(mask, folder / "labelsTr" / f"{case}.nii.gz", "uint8", header)
         save_volume(image, folder / "imagesTr" / f"{case}_0000.nii.gz", "int16", header)
-        self._write_record(folder / _RECORDS / f"{case}.json", image)
+        self.results.write_record(folder / _RECORDS / f"{case}.json", image.meta)
         # Cases of earlier runs count, too; a hidden file is a draft.
         cases = [path for path in folder.glob("imagesTr/*_0000.nii.gz") if not path.name.startswith(".")]
         write_json(folder / "dataset.json", description | {"numTraining": len(cases)})
         logger.info("Added case %s to %s (%d in all).", case, folder, len(cases))
-
-    def _description(self, image: MetaTensor) -> str:
-        """For the header of a result's files."""
-        return self.provenance.description(self.postfix, image.meta) if self.provenance else _DESCRIPTION
-
-    def _write_record(self, path: Path, image: MetaTensor) -> None:
-        if self.provenance:
-            write_json(path, self.provenance.record(image.meta))
 
 
 def _on_grid(lesion: MetaTensor, image: MetaTensor) -> MetaTensor:

@@ -13,7 +13,7 @@ from monai.transforms import MapTransform, Randomizable
 
 from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.region_extent import log_region
-from meddiff_core.conditions.regions import region_window
+from meddiff_core.conditions.regions import given_region, region_window
 from meddiff_core.conditions.window_edge import restore_outside_window
 from meddiff_core.errors import InputError
 
@@ -50,9 +50,9 @@ class RegionWindowd(MapTransform, Randomizable):
             chances = self.alternatives[region]
             p = [*chances.values(), 1 - sum(chances.values())]
             region = str(self.R.choice([*chances, region], p=p))
-        window = region_window(region)
+        hu_window = region_window(region)
         for key in self.key_iterator(result):
-            unit = window.to_unit(result[key].to(torch.float32))
+            unit = hu_window.to_unit(result[key].to(torch.float32))
             result[key] = unit.clamp(-1, 1) if self.clip else unit
         result[self.region_key] = region
         return result
@@ -85,8 +85,7 @@ class ScaleHUd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         result = dict(data)
-        region = self.region if self.region != "auto" else result.get(self.region_key)
-        region = None if region == "auto" else region  # MONAI Label puts the option into the item
+        region = given_region(self.region, result.get(self.region_key))
         for key in self.key_iterator(result):
             image: MetaTensor = result[key]
             region = region or find_region(image, self._anatomy(result))
@@ -136,14 +135,14 @@ class RestoreHUd(MapTransform):
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         result = dict(data)
         original: MetaTensor = result[self.original_key]
-        window = region_window(str(original.meta["region"]))
+        hu_window = region_window(str(original.meta["region"]))
         for key in self.key_iterator(result):
             prediction = result[key]
             noise_level = float(getattr(prediction, "meta", {}).get("noise_level", 0.0))
             hu = restore_outside_window(
                 _plain(prediction),
-                window.to_hu(_plain(original)[:1]),
-                window,
+                hu_window.to_hu(_plain(original)[:1]),
+                hu_window,
                 noise_level,
             )
             if noise_level:  # for the record of the result; `Invertd` goes on with the original's metadata

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from meddiff_core.errors import user_sentence
+from meddiff_core.inferers.windows import Windows
 from meddiff_core.phantoms import make_phantom
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -70,11 +71,8 @@ def test_every_preset_runs(start, tmp_path, name, preset):
     workflow.run()
     inferer = workflow.parser.get_parsed_content("inferer")
     expected = config(name)["presets"][preset] | short
-    expected["roi_size"] = expected.pop("window_size")
-    for option in ("steps", "jump_length", "jump_rounds"):  # of inpainting: they have become its plan
-        if name == "ct_lesion_inpainting":
-            expected.pop(option)
     assert {option: getattr(inferer, option) for option in expected} == expected
+    assert inferer.windows == Windows.of(preset)
     written = list((tmp_path / "out").glob("*.nii.gz"))
     assert written
     assert all(np.isfinite(nib.load(path).get_fdata()).all() for path in written)
@@ -89,10 +87,8 @@ def test_presets_differ_only_in_what_they_are_for(name):
     assert len({tuple(preset) for preset in presets.values()}) == 1
     for option in presets["fast"]:
         assert config(name)[option] == f"$@chosen['{option}']"
-    plain = presets["paper"]
-    windows = ("overlap", "window_size", "moving_windows", "skip_air")
-    assert [plain[option] for option in windows] == [0.5, 128, False, False]
-    assert presets["fast"]["overlap"] == 0 and presets["balanced"]["overlap"] == 0.125
+    for option in ("window_size", "overlap", "moving_windows", "skip_air"):
+        assert config(name)[option] is None
 
 
 @pytest.mark.parametrize("name", TASKS)

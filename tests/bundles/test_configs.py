@@ -15,9 +15,10 @@ CHANNELS = 5
 
 OF_THE_TASK = {
     "inference.json": {
-        *("dataset_dir", "displayable_configs", "network_def", "network", "provenance", "preprocessing"),
+        *("dataset_dir", "displayable_configs", "network_def", "network", "results", "preprocessing"),
         *("dataset", "inferer", "postprocessing", "steps", "timestep", "samples", "presets"),
-        *("overlap", "window_size", "moving_windows", "skip_air", "foundation_weights", "control_weights"),
+        *("windows", "overlap", "window_size", "moving_windows", "skip_air"),
+        *("foundation_weights", "control_weights"),
     },
     "train.json": {
         *("output_dir", "max_epochs", "learning_rate", "level_weights", "network_def", "network", "loss"),

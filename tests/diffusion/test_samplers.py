@@ -9,7 +9,6 @@ import torch
 
 from meddiff_core.diffusion.data_terms import DenoisingDataTerm
 from meddiff_core.diffusion.ddim import DDIM
-from meddiff_core.diffusion.diffpir import DiffPIRStep
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.sample import sample
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
@@ -21,7 +20,6 @@ SOLVERS = {
     "ddim": lambda schedule, generator: DDIM(schedule),
     "ddim_eta_1": lambda schedule, generator: DDIM(schedule, 1.0, generator),
     "dpm_solver": lambda schedule, generator: DPMSolver2M(schedule),
-    "diffpir": lambda schedule, generator: DiffPIRStep(schedule, 0.0, generator),
 }
 
 
@@ -67,8 +65,6 @@ def std_error(result: torch.Tensor) -> float:
         ("ddim_eta_1", 500, {10: 0.24, 20: 0.13, 50: 0.06}),
         ("dpm_solver", None, {10: 0.04, 20: 0.04, 50: 0.015}),
         ("dpm_solver", 500, {10: 0.02, 20: 0.015, 50: 0.015}),
-        ("diffpir", None, {10: 0.36, 20: 0.20, 50: 0.09}),
-        ("diffpir", 500, {10: 0.14, 20: 0.075, 50: 0.035}),
     ],
 )
 def test_a_gaussian_comes_out_with_its_mean_and_deviation(solver, t_start, tolerances):
@@ -124,10 +120,6 @@ def test_dpm_solver_is_closer_to_the_exact_flow_than_ddim_at_the_same_cost(n, t_
     assert errors[0] < 0.35 * errors[1]
 
 
-def test_diffpir_without_fresh_noise_is_ddim():
-    torch.testing.assert_close(run("diffpir", 10), run("ddim", 10), atol=1e-5, rtol=0)
-
-
 def test_the_first_step_of_dpm_solver_is_ddim():
     schedule = NoiseSchedule()
     x, x0 = torch.randn(2, 1, 1, 4, 4, 4)
@@ -156,18 +148,6 @@ def test_dpm_solver_extrapolates_over_uneven_steps_as_algorithm_2_says():
     x, before, now = (torch.full((1, 1, 1, 1, 1), value) for value in (x, before, now))
     solver.step(before, x, *steps[:2])
     assert float(solver.step(now, x, *steps[1:])) == pytest.approx(expected, rel=1e-4)
-
-
-def test_renewed_noise_keeps_the_level_of_the_next_timestep():
-    schedule = NoiseSchedule()
-    x0 = torch.zeros(SHAPE)
-    x = schedule.add_noise(x0, torch.randn(SHAPE, generator=torch.Generator().manual_seed(0)), 500)
-    for zeta in (0.0, 0.3, 1.0):
-        step = DiffPIRStep(schedule, zeta, torch.Generator().manual_seed(1))
-        result = step.step(x0, x, 500, 200)
-        assert float(result.std()) == pytest.approx(float((1 - schedule.alpha(200)).sqrt()), rel=0.02)
-        kept = float((result * x).mean() / result.std() / x.std())
-        assert kept == pytest.approx(math.sqrt(1 - zeta), abs=0.02)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])

@@ -89,9 +89,3 @@ def test_runs_again_from_nothing(tmp_path):
     for _ in range(2):
         engine.run([[scan("a")]])
     assert len(json.loads((tmp_path / "anomaly.json").read_text())["volumes"]) == 1
-
-
-def test_keys_can_be_named(tmp_path):
-    item = scan("a")
-    item["map"], item["truth"] = item.pop("pred"), item.pop("lesion")
-    assert evaluate([item], tmp_path, pred_key="map", lesion_key="truth")["dice"] == 1.0

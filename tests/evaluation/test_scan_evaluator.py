@@ -16,7 +16,9 @@ from monai.transforms import Compose
 from meddiff_core.errors import InputError, show_sentences, user_sentence
 from meddiff_core.evaluation.scan_dataset import ScanDataset
 from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
+from meddiff_core.inferers.windows import Runtime
 from meddiff_core.transforms.load import LoadCTd
+from meddiff_core.transforms.results import Results
 from meddiff_core.transforms.save import SaveCTd
 
 
@@ -38,7 +40,7 @@ def evaluator(image, out, inferer=None, **options):
         val_data_loader=loader,
         network=torch.nn.Identity(),
         inferer=inferer or (lambda inputs, network: network(inputs)),
-        postprocessing=Compose([SaveCTd(output_dir=out)]),
+        postprocessing=Compose([SaveCTd("pred", Results(out))]),
         **options,
     )
 
@@ -170,7 +172,11 @@ def test_from_a_config(folder, tmp_path):
         "dataset": target | {"transform": {"_target_": "meddiff_core.transforms.load.LoadCTd"}},
         "postprocessing": {
             "_target_": "meddiff_core.transforms.save.SaveCTd",
-            "output_dir": str(tmp_path / "out"),
+            "keys": "pred",
+            "results": {
+                "_target_": "meddiff_core.transforms.results.Results",
+                "output_dir": str(tmp_path / "out"),
+            },
         },
         "evaluator": {
             "_target_": "meddiff_core.evaluation.scan_evaluator.ScanEvaluator",
@@ -217,7 +223,7 @@ def test_show_sentences(monkeypatch, capsys):
 def test_what_befalls_one_of_several_processes_ends_it(folder, tmp_path):
     """The others would wait for its share of the windows; what is wrong with a scan they see themselves."""
     inferer = failing_on(lambda name: name == "a.nii.gz", OSError(28, "No space left on device"))
-    inferer.split_windows = True
+    inferer.runtime = Runtime(split_windows=True)
     with pytest.raises(SystemExit) as stop:
         evaluator(folder, tmp_path / "out", inferer).run()
     assert "No space left" in str(stop.value) and "scans failed" not in str(stop.value)

@@ -11,6 +11,7 @@ from monai.handlers import MetricsSaver
 from meddiff_core.evaluation.scan_dataset import FAILED
 from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
 from meddiff_core.evaluation.synthesis_report import SynthesisReport
+from meddiff_core.inferers.windows import Windows
 from meddiff_core.phantoms import make_phantom
 
 
@@ -47,7 +48,7 @@ def evaluate(items, output_dir, generate):
         network=torch.nn.Identity(),
         inferer=lambda image, network: generate(next(real)["label"].as_tensor()[None]),
         val_handlers=[
-            SynthesisReport(output_dir, BlockMeans(), roi_size=24, overlap=0.0),
+            SynthesisReport(output_dir, BlockMeans(), Windows(24, overlap=0.0)),
             MetricsSaver(str(output_dir), metrics="*"),
         ],
     )

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from grouped_options import grouped
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
 from meddiff_core.conditions.regions import region_window
@@ -20,8 +21,8 @@ SHAPE = (20, 18, 12)
 
 
 def inferer(**options):
-    plain = {"samples": 1, "smoothing": 0, "erosion": 0, "background": 0, "progress": False}
-    return AnomalyInferer(SCHEDULE, **plain | options)
+    plain = {"samples": 1, "smoothing": 0, "erosion": 0, "background": 0}
+    return AnomalyInferer(SCHEDULE, **grouped(**plain | options))
 
 
 def volume(hu, organ, spacing=(1, 1, 1), region="chest"):
@@ -52,7 +53,7 @@ class Echo:
 
 
 @pytest.mark.parametrize("polarity", ["bright", "dark", "both"])
-@pytest.mark.parametrize("options", [{}, {"timestep": 300}, {"roi_size": 8, "overlap": 0.25}])
+@pytest.mark.parametrize("options", [{}, {"timestep": 300}, {"window_size": 8, "overlap": 0.25}])
 def test_the_difference_from_the_expected_image_within_the_organ(known_image, polarity, options):
     hu = np.random.default_rng(0).uniform(-1000, 300, SHAPE).astype(np.float32)
     expected = np.random.default_rng(1).uniform(-1000, 300, SHAPE).astype(np.float32)
@@ -155,7 +156,7 @@ def test_more_samples_leave_less_noise():
 def test_the_network_sees_the_noisy_image_and_the_anatomy(known_image):
     network = known_image(chest=constant(0))
     hu = np.full(SHAPE, 3000.0)  # far beyond the window
-    inferer(timestep=500, roi_size=32)(volume(hu, box()), network)
+    inferer(timestep=500, window_size=32)(volume(hu, box()), network)
     (x,) = network.inputs
     assert x.shape[1] == 5
     assert (x[:, 4] == 5).all()

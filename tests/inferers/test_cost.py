@@ -7,15 +7,15 @@ import logging
 import numpy as np
 import pytest
 import torch
+from grouped_options import grouped, windowed
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.inferers.anomaly import AnomalyInferer
-from meddiff_core.inferers.background import Background
 from meddiff_core.inferers.cost import Cost
 from meddiff_core.inferers.denoising import DenoisingInferer
 from meddiff_core.inferers.inpainting import InpaintingInferer
+from meddiff_core.inferers.known_part import KnownPart
 from meddiff_core.inferers.synthesis import SynthesisInferer
-from meddiff_core.inferers.windowed import WindowedDenoiser
 
 SCHEDULE = NoiseSchedule()
 SHAPE = (88, 72, 40)
@@ -42,15 +42,15 @@ class Counter:
 def test_the_cost_is_what_the_network_gets(batch, guidance, moving, air):
     content = np.zeros((11, 9, 5), dtype=bool)
     content[1:4, 2:8] = content[9, 8] = True
-    background = Background(content, torch.tensor(-1.0), SCHEDULE) if air else None
+    known = KnownPart(content, torch.tensor(-1.0), SCHEDULE) if air else None
     network = Counter()
-    denoiser = WindowedDenoiser(
+    denoiser = windowed(
         network,
         SHAPE,
-        roi_size=32,
+        window_size=32,
         window_batch=batch,
         guidance_scale=guidance,
-        background=background,
+        known=known,
         moving=moving,
     )
     cost = Cost.of(denoiser, 4)
@@ -62,8 +62,7 @@ def test_the_cost_is_what_the_network_gets(batch, guidance, moving, air):
 
 def test_guidance_doubles_the_cost():
     one, two = (
-        Cost.of(WindowedDenoiser(Counter(), SHAPE, roi_size=32, guidance_scale=scale), 5)
-        for scale in (1.0, 2.0)
+        Cost.of(windowed(Counter(), SHAPE, window_size=32, guidance_scale=scale), 5) for scale in (1.0, 2.0)
     )
     assert (two.forwards, two.voxels) == (2 * one.forwards, 2 * one.voxels)
 
@@ -90,16 +89,16 @@ INFERERS = {
 @pytest.mark.parametrize("name", INFERERS)
 def test_a_dry_run_counts_what_a_run_takes(name, caplog):
     kind, options, channels = INFERERS[name]
-    options = {"region": "abdomen", "roi_size": 32, "progress": False, "precision": "float32"} | options
+    options = {"region": "abdomen", "window_size": 32, "precision": "float32"} | options
     inputs = scan()[:, :channels]
     if kind is SynthesisInferer:
         inputs = scan()[:, 1:2]
     network, dry = Counter(), Counter()
-    kind(SCHEDULE, **options)(inputs, network)
+    kind(SCHEDULE, **grouped(**options))(inputs, network)
     with caplog.at_level(logging.INFO, logger="meddiff"):
-        inferer = kind(SCHEDULE, dry_run=True, **options)
+        inferer = kind(SCHEDULE, **grouped(dry_run=True, **options))
         result = inferer(inputs, dry)
-    assert inferer.rehearsal.forwards == network.windows
+    assert inferer.dry_run.forwards == network.windows
     assert dry.windows < network.windows
     assert not inferer.gives_result
     assert result.shape == (1, 1, *SHAPE)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from grouped_options import grouped
 from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_id, region_window
@@ -15,11 +16,11 @@ from meddiff_core.inferers.inpainting import LEAST_CROP, InpaintingInferer
 
 SHAPE = (90, 70, 40)
 CENTRE = (slice(30, 45), slice(28, 40), slice(10, 30))
-FEW = {"steps": 2, "jump_length": 1, "jump_rounds": 2, "progress": False}
+FEW = {"steps": 2, "jump_length": 1, "jump_rounds": 2}
 
 
 def inpainter(**options):
-    return InpaintingInferer(NoiseSchedule(), **FEW | options)
+    return InpaintingInferer(NoiseSchedule(), **grouped(**FEW | options))
 
 
 def scan(*lesions, shape=SHAPE, low=-1.5, high=1.5, **meta):
@@ -95,7 +96,7 @@ def test_lesions_far_apart_are_inpainted_each_and_near_ones_together(network):
 
 
 def test_a_lesion_larger_than_a_window_takes_several(network):
-    inpainter(roi_size=48, context=4)(scan(), network)
+    inpainter(window_size=48, context=4)(scan(), network)
     assert all(max(seen.shape[2:]) <= 48 for seen in network.inputs)
     assert len(network.inputs) > 4
 

@@ -6,12 +6,14 @@ import re
 
 import pytest
 import torch
+from grouped_options import grouped
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
 from meddiff_core.inferers import memory as module
 from meddiff_core.inferers.denoising import DenoisingInferer
 from meddiff_core.inferers.memory import CPU_WINDOW, VOLUME_COPIES, Memory
+from meddiff_core.inferers.windows import Runtime
 
 GB = 10**9
 
@@ -30,21 +32,22 @@ def machine(monkeypatch):
     monkeypatch.setattr(module, "_used_and_free", lambda device: (1 * GB, 10 * GB))
 
 
-def memory(size=256, **options):
-    return Memory(Network(), "cpu", torch.zeros(1).expand(1, 1, size, size, size), "float32", **options)
+def memory(size=256, limit=None, batch=1):
+    volume = torch.zeros(1).expand(1, 1, size, size, size)
+    return Memory(Network(), volume, batch, Runtime(precision="float32", memory_limit=limit))
 
 
 def test_what_is_needed_grows_with_window_batch_and_volume():
     base = 1 * GB + VOLUME_COPIES * 4 * 256**3
     assert memory().needed(64) == base + 1000 * 64**3
     assert memory().needed((64, 32, 300)) == base + 1000 * 64 * 32 * 256  # no larger than the volume
-    assert memory(window_batch=3).needed(64) == base + 3000 * 64**3
-    half = Memory(Network(), "cpu", torch.zeros(1, 1, 8, 8, 8), "bfloat16")
+    assert memory(batch=3).needed(64) == base + 3000 * 64**3
+    half = Memory(Network(), torch.zeros(1, 1, 8, 8, 8), 1, Runtime(precision="bfloat16"))
     assert half.needed(8) == 1 * GB + VOLUME_COPIES * 4 * 512 + 500 * 512
 
 
 def test_a_network_that_says_nothing_is_taken_for_the_compact_one():
-    made = Memory(object(), "cpu", torch.zeros(1, 1, 8, 8, 8), "float32")
+    made = Memory(object(), torch.zeros(1, 1, 8, 8, 8), 1, Runtime(precision="float32"))
     assert made.needed(8) - made.base == module.ACTIVATION_BYTES[torch.float32] * 512
 
 
@@ -81,13 +84,13 @@ def test_where_no_window_fits_the_sentence_says_what_to_do():
 
 
 def inferer(**options):
-    return DenoisingInferer(NoiseSchedule(), noise_level=30, precision="float32", progress=False, **options)
+    return DenoisingInferer(NoiseSchedule(), noise_level=30, **grouped(precision="float32", **options))
 
 
 @pytest.mark.parametrize("size", ["auto", 96])
 def test_an_inferer_refuses_before_it_starts(size):
     with pytest.raises(InputError, match="memory_limit") as caught:
-        inferer(memory_limit=1.001, roi_size=size)(torch.zeros(1, 1, 32, 32, 32), Network())
+        inferer(memory_limit=1.001, window_size=size)(torch.zeros(1, 1, 32, 32, 32), Network())
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
 
 

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from grouped_options import grouped, windowed
 from torch import distributed, multiprocessing
 
+from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.distributed import Processes, count, gathered, rank
 from meddiff_core.errors import InputError
-from meddiff_core.inferers.background import Background
+from meddiff_core.inferers.known_part import KnownPart
 from meddiff_core.inferers.memory import Memory
 from meddiff_core.inferers.reconstruction import ReconstructionInferer
 from meddiff_core.inferers.synthesis import SynthesisInferer
-from meddiff_core.inferers.windowed import WindowedDenoiser
+from meddiff_core.inferers.windows import Runtime
 
 SCHEDULE = NoiseSchedule()
 SHAPE = (72, 64, 40)
@@ -42,24 +44,24 @@ def results(split: bool) -> dict[str, torch.Tensor]:
     x = torch.randn(1, 1, *SHAPE, generator=torch.Generator().manual_seed(0))
     content = np.zeros((9, 8, 5), dtype=bool)
     content[2:8, :5] = True
-    background = Background(content, torch.tensor(-1.0), SCHEDULE)
-    options = {"roi_size": 32, "precision": "float32", "split": split}
+    known = KnownPart(content, torch.tensor(-1.0), SCHEDULE)
+    options = {"window_size": 32, "precision": "float32", "split_windows": split}
     found = {}
     for name, more in {
         "fixed": {"overlap": 0.5, "window_batch": 3},
         "moving": {"moving": 2},
-        "background": {"background": background},
-        "moving, background, guided": {"moving": 2, "background": background, "guidance_scale": 2.0},
-        "one window": {"roi_size": 96},  # there is nothing for the second process
+        "background": {"known": known},
+        "moving, background, guided": {"moving": 2, "known": known, "guidance_scale": 2.0},
+        "one window": {"window_size": 96},  # there is nothing for the second process
     }.items():
-        denoiser = WindowedDenoiser(Convolution(), SHAPE, 1, **options | more)
+        denoiser = windowed(Convolution(), SHAPE, REGIONS[1], **options | more)
         found[name] = torch.cat([denoiser(x, t) for t in (800, 500, 200)])
-    options = {"roi_size": 32, "precision": "float32", "split_windows": split, "progress": False}
-    inferer = ReconstructionInferer(SCHEDULE, 700, steps=3, **options)
+    options = {"window_size": 32, "precision": "float32", "split_windows": split}
+    inferer = ReconstructionInferer(SCHEDULE, 700, steps=3, **grouped(**options))
     found["reconstruction"] = inferer(x.clamp(-1, 1), Convolution()).as_tensor()
     labels = torch.zeros_like(x)
     labels[:, :, 16:56, 16:48] = 118
-    inferer = SynthesisInferer(SCHEDULE, steps=3, image_size=32, region="abdomen", **options)
+    inferer = SynthesisInferer(SCHEDULE, steps=3, image_size=32, region="abdomen", **grouped(**options))
     found["synthesis"] = inferer(labels, Convolution()).as_tensor() / 1000
     return found
 
@@ -77,7 +79,9 @@ def _process(number: int, port: int, folder: Path) -> None:
     assert gathered(["a", number]) == ["a", 0, "a", 1]
     # the one with the least memory decides for both
     volume = torch.zeros(1, 1, 256, 256, 64)
-    memory = Memory(Convolution(), "cpu", volume, "float32", limit=0.8 + number, agree=True)
+    memory = Memory(
+        Convolution(), volume, 1, Runtime(precision="float32", memory_limit=0.8 + number, split_windows=True)
+    )
     assert len(set(gathered([memory.window("auto")]))) == 1
     torch.save(results(split=True), folder / f"{number}.pt")
     processes.leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from grouped_options import grouped
 from monai.data import MetaTensor, list_data_collate
 
 from meddiff_core.diffusion.data_terms import SLICE_NOISE, SlabDataTerm
@@ -31,7 +32,7 @@ def inputs(thin):
 
 
 def infer(network, image, **options):
-    return SuperResolutionInferer(SCHEDULE, progress=False, precision="float32", **options)(image, network)
+    return SuperResolutionInferer(SCHEDULE, **grouped(precision="float32", **options))(image, network)
 
 
 def test_one_step_gives_what_the_network_sees_in_the_mean_of_the_noise(thin, known_image):
@@ -61,7 +62,7 @@ def test_the_condition_is_the_clipped_input_behind_no_anatomy(thin, known_image)
 
 def test_windows_see_their_own_part_of_the_condition(thin, known_image):
     network = known_image(chest=thin)
-    result = infer(network, inputs(thin), roi_size=8, overlap=0.25)
+    result = infer(network, inputs(thin), window_size=8, overlap=0.25)
     assert len(network.inputs) > 4
     torch.testing.assert_close(result.as_tensor(), thin, atol=1e-3, rtol=0)
 
@@ -109,7 +110,7 @@ def test_same_seed_same_bytes(thin, known_image):
 )
 def test_an_option_out_of_range_is_named(options, words):
     with pytest.raises(InputError, match=words):
-        SuperResolutionInferer(SCHEDULE, **options)
+        SuperResolutionInferer(SCHEDULE, **grouped(**options))
 
 
 def test_an_image_that_did_not_come_from_thick_slices_is_a_bug(thin, known_image):

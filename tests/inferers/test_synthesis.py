@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from grouped_options import grouped
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
 from meddiff_core.conditions.regions import region_id, region_window
@@ -17,8 +18,8 @@ SHAPE = (14, 12, 9)
 
 
 def inferer(**options):
-    plain = {"steps": 2, "image_size": 8, "guidance_scale": 1.0, "progress": False}
-    return SynthesisInferer(SCHEDULE, **plain | options)
+    plain = {"steps": 2, "image_size": 8, "guidance_scale": 1.0}
+    return SynthesisInferer(SCHEDULE, **grouped(**plain | options))
 
 
 def anatomy_map(shape=SHAPE, region="chest", **meta):
@@ -59,7 +60,7 @@ class Gaussian:
     [
         ((40, 32, 32), {"solver": "dpm_solver", "steps": 40, "coarse_to_fine": True, "image_size": 20}, 0.06),
         ((40, 32, 32), {"solver": "dpm_solver", "steps": 80, "coarse_to_fine": False}, 0.06),
-        ((40, 32, 32), {"solver": "dpm_solver", "steps": 40, "roi_size": 24, "overlap": 0.25}, 0.06),
+        ((40, 32, 32), {"solver": "dpm_solver", "steps": 40, "window_size": 24, "overlap": 0.25}, 0.06),
         ((32, 24, 24), {"steps": 250, "coarse_to_fine": False, "solver": "ddpm"}, 0.08),
         ((32, 24, 24), {"steps": 150, "solver": "ddpm", "image_size": 16}, 0.08),
     ],
@@ -74,7 +75,7 @@ def test_a_gaussian_comes_out_with_the_mean_and_deviation_of_its_label(shape, op
 
 def test_image_level_then_patch_level():
     network = Spy()
-    inferer(steps=3, roi_size=8, overlap=0, refine_from=300)(anatomy_map((16, 8, 6)), network)
+    inferer(steps=3, window_size=8, overlap=0, refine_from=300)(anatomy_map((16, 8, 6)), network)
     assert [tuple(x.shape[2:]) for x in network.inputs[:3]] == [(8, 8, 6)] * 3
     image_level, patch_level = network.timesteps[:3], network.timesteps[3:]
     assert image_level[0] == 999 and image_level == sorted(set(image_level), reverse=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from meddiff_core.conditions.boxes import box_shape
-from meddiff_core.inferers.background import BLOCK
+from meddiff_core.inferers.known_part import BLOCK
 from meddiff_core.inferers.window_grid import LEAST_PIECE, WindowGrid
 
 CASES = [

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigWorkflow
 
+from meddiff_core.inferers.windows import Windows
+
 BUNDLES = Path(__file__).parents[2] / "bundles"
 NAMES = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
 
@@ -50,7 +52,7 @@ def test_panel_shows_plain_values_that_are_all_used(name):
         ("ct_foundation", "timestep", 200, "timestep", 200),
         ("ct_foundation", "steps", 5, "steps", 5),
         ("ct_denoising", "noise_level", 30.0, "noise_level", 30.0),
-        ("ct_denoising", "preset", "fast", "overlap", 0.0),
+        ("ct_denoising", "preset", "fast", "windows", Windows.of("fast")),
         ("ct_synthesis", "preset", "fast", "steps", 8),
         ("ct_anomaly_detection", "preset", "fast", "samples", 1),
         ("ct_anomaly_detection", "polarity", "dark", "polarity", "dark"),

@@ -6,10 +6,17 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation
 
 from meddiff_core.reports import anomaly_picture
-from meddiff_core.reports.anomaly_picture import SaveAnomalyPictured
 from meddiff_core.reports.canvas import Canvas
+from meddiff_core.reports.picture import SavePictured
+from meddiff_core.transforms.results import Results
 
 SHAPE = (40, 30, 20)
+
+
+def picture(folder, postfix="anomaly", **more):
+    """The transform that writes pictures to a folder; `more` are further volumes."""
+    volumes = {"score_map": "pred", "mask": "mask", "organ": "organ", "ct": "original"} | more
+    return SavePictured("pred", anomaly_picture.anomaly_picture, volumes, Results(folder), postfix)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def item():
 
 def test_planes_go_through_the_largest_anomaly(item, drawn, tmp_path):
     item["mask"] = item["mask"].to(torch.uint8)
-    SaveAnomalyPictured(output_dir=tmp_path)(item)
+    picture(tmp_path)(item)
     centre, names = drawn
     assert item["mask"][0][centre] and centre[2] == 10
     assert names == ["organ", "anomaly"]
@@ -56,21 +63,21 @@ def test_planes_go_through_the_largest_anomaly(item, drawn, tmp_path):
 
 def test_planes_go_through_the_maximum_where_nothing_is_found(item, drawn, tmp_path):
     item["mask"] *= 0
-    SaveAnomalyPictured(output_dir=tmp_path)(item)
+    picture(tmp_path)(item)
     item["organ"] *= 0
-    SaveAnomalyPictured(output_dir=tmp_path)(item)
+    picture(tmp_path)(item)
     assert drawn[::2] == [(30, 20, 9), (20, 15, 10)]
 
 
 def test_true_lesion_is_named(item, drawn, tmp_path):
-    SaveAnomalyPictured(lesion_key="lesion", output_dir=tmp_path)(item)
+    picture(tmp_path, lesion="lesion")(item)
     assert drawn[1] == ["organ", "true lesion", "anomaly"]
 
 
 def test_volumes_in_other_orientations(item, drawn, tmp_path):
-    SaveAnomalyPictured(output_dir=tmp_path / "same")(item)
+    picture(tmp_path / "same")(item)
     turned = {key: Orientation("SPL", labels=None)(item[key]) for key in ("original", "pred", "mask")}
-    SaveAnomalyPictured(output_dir=tmp_path / "turned")(item | turned)
+    picture(tmp_path / "turned")(item | turned)
     assert drawn[0] == drawn[2]
     pictures = [(tmp_path / name / "scan_anomaly.png").read_bytes() for name in ("same", "turned")]
     assert pictures[0] == pictures[1]

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from monai.data import MetaTensor
 
+from meddiff_core.reports.change_picture import before_after_picture
 from meddiff_core.reports.page import SavePaged
 from meddiff_core.reports.picture import SavePictured
+from meddiff_core.transforms.results import Results
 
 LATIN_1 = os.fsdecode(b"caf\xe9.nii.gz")
 
 
-class Record:
-    """Stands for the provenance of a result."""
+class Record(Results):
+    """Stands for the record of a result."""
 
     def record(self, meta):
         name = str(meta["filename_or_obj"])
@@ -31,8 +33,9 @@ def item(name="scan.nii.gz"):
 
 def saver(kind, folder):
     if kind == "picture":
-        return SavePictured(output_dir=folder)
-    return SavePaged("pred", {"before": "original", "after": "pred"}, Record(), output_dir=folder)
+        volumes = {"before": "original", "after": "pred"}
+        return SavePictured("pred", before_after_picture, volumes, Results(folder), "denoised")
+    return SavePaged("pred", {"before": "original", "after": "pred"}, Record(folder))
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("picture", "png"), ("page", "html")])

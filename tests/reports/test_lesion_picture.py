@@ -7,9 +7,17 @@ from monai.transforms import Orientation
 
 from meddiff_core.reports import lesion_picture
 from meddiff_core.reports.canvas import Canvas
-from meddiff_core.reports.lesion_picture import CloseUp, SaveLesionPictured
+from meddiff_core.reports.lesion_picture import CloseUp
+from meddiff_core.reports.picture import SavePictured
+from meddiff_core.transforms.results import Results
 
 SHAPE = (60, 50, 30)
+
+
+def picture(folder, postfix="lesion", **more):
+    """The transform that writes pictures to a folder; `more` are further volumes."""
+    volumes = {"after": "pred", "lesion": "lesion"} | more
+    return SavePictured("pred", lesion_picture.lesion_picture, volumes, Results(folder), postfix)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def item():
 
 
 def test_planes_go_through_the_largest_lesion(item, drawn, tmp_path):
-    SaveLesionPictured(original_key="original", output_dir=tmp_path)(item)
+    picture(tmp_path, before="original")(item)
     ((centre, titles),) = drawn
     assert item["lesion"][0][centre] and centre[2] == 10
     assert [text for text, _ in titles] == ["overview", "before", "SYNTHETIC lesion", "mask"]
@@ -54,15 +62,15 @@ def test_planes_go_through_the_largest_lesion(item, drawn, tmp_path):
 
 
 def test_without_a_scan_everything_is_synthetic(item, drawn, tmp_path):
-    SaveLesionPictured(output_dir=tmp_path, postfix="inpainted")(item)
+    picture(tmp_path, "inpainted")(item)
     assert [text for text, _ in drawn[0][1]] == ["overview", "SYNTHETIC CT and lesion", "mask"]
     assert (tmp_path / "scan_inpainted.png").is_file()
 
 
 def test_volumes_in_other_orientations(item, drawn, tmp_path):
-    SaveLesionPictured(original_key="original", output_dir=tmp_path / "same")(item)
+    picture(tmp_path / "same", before="original")(item)
     turned = {key: Orientation("SPL", labels=None)(item[key]) for key in ("original", "lesion")}
-    SaveLesionPictured(original_key="original", output_dir=tmp_path / "turned")(item | turned)
+    picture(tmp_path / "turned", before="original")(item | turned)
     pictures = [(tmp_path / name / "scan_lesion.png").read_bytes() for name in ("same", "turned")]
     assert pictures[0] == pictures[1]
 

@@ -13,6 +13,7 @@ from monai.transforms import Orientation
 from meddiff_core.errors import InputError
 from meddiff_core.reports.page import SavePaged, write_page
 from meddiff_core.reports.page_volumes import Frame, frame_for
+from meddiff_core.transforms.results import Results
 
 SHAPE, SPACING = (40, 30, 20), (3.0, 3.0, 4.0)
 RECORD = {
@@ -24,8 +25,8 @@ RECORD = {
 }
 
 
-class Stub:
-    """A provenance that knows the file's name and region."""
+class Stub(Results):
+    """Results whose record knows the file's name and region."""
 
     def record(self, meta):
         scan = {"region": meta["region"]}
@@ -85,7 +86,7 @@ def test_names_are_words_not_markup(body, tmp_path):
     meta = {"filename_or_obj": "/secret/<script>alert(1)<!--.nii.gz", "region": "abdomen"}
     pred = MetaTensor(body[None], meta=meta)
     volumes = {"</script><b>": "pred"}
-    SavePaged("pred", volumes, Stub(), output_dir=tmp_path)({"pred": pred})
+    SavePaged("pred", volumes, Stub(tmp_path))({"pred": pred})
     (path,) = tmp_path.iterdir()
     page = path.read_text()
     assert path.name == "<script>alert(1)<!--_denoised.html"
@@ -100,7 +101,7 @@ def test_every_orientation_gives_the_same_page(body, tmp_path):
         affine = np.diag([*SPACING, 1.0])
         meta = {"filename_or_obj": "scan.nii.gz", "region": "abdomen"}
         pred = Orientation(axcodes, labels=None)(MetaTensor(body[None], affine=affine, meta=meta))
-        transform = SavePaged("pred", {"CT": "pred"}, Stub(), {"bone": "mask"}, tmp_path / axcodes)
+        transform = SavePaged("pred", {"CT": "pred"}, Stub(tmp_path / axcodes), {"bone": "mask"})
         result = transform({"pred": pred, "mask": (pred > 60).float()})
         assert torch.equal(result["pred"], pred)
         written.append((tmp_path / axcodes / "scan_denoised.html").read_bytes())

@@ -9,7 +9,14 @@ from meddiff_core.phantoms import make_phantom
 from meddiff_core.reports import synthesis_picture
 from meddiff_core.reports.anatomy_colours import ANATOMY_SCALE, anatomy_legend
 from meddiff_core.reports.canvas import Canvas
-from meddiff_core.reports.synthesis_picture import SaveSynthesisPictured
+from meddiff_core.reports.picture import SavePictured
+from meddiff_core.transforms.results import Results
+
+
+def picture(folder, postfix="synthetic", **more):
+    """The transform that writes pictures to a folder; `more` are further volumes."""
+    volumes = {"generated": "pred", "anatomy": "original"} | more
+    return SavePictured("pred", synthesis_picture.synthesis_picture, volumes, Results(folder), postfix)
 
 
 @pytest.fixture
@@ -45,13 +52,13 @@ def item(region, **meta):
     ],
 )
 def test_both_windows_say_synthetic(region, windows, titles, tmp_path):
-    SaveSynthesisPictured(output_dir=tmp_path)(item(region))
+    picture(tmp_path)(item(region))
     assert titles[1:] == [(column, "SYNTHETIC CT", name) for column, name in enumerate(windows, start=1)]
     assert matplotlib.image.imread(tmp_path / "map_synthetic.png").shape[1] == 1300
 
 
 def test_real_stands_beside_synthetic(titles, tmp_path):
-    SaveSynthesisPictured(output_dir=tmp_path, label_key="label")(item("chest", number="2"))
+    picture(tmp_path, real="label")(item("chest", number="2"))
     assert [text for _, text, _ in titles] == ["anatomy map", *["SYNTHETIC CT", "real CT"] * 2]
     assert [path.name for path in tmp_path.iterdir()] == ["map_synthetic_2.png"]
 

@@ -76,3 +76,11 @@ def test_what_is_no_json_is_named(tmp_path, text):
         path.write_text(text)
     with pytest.raises(InputError, match=r"config\.json"):
         format_configs(path)
+
+
+def test_short_options_of_a_paragraph_share_lines():
+    text = typeset('{"image": null,\n\n"overlap": null, "batch": 1, "windows": [], "seed": 0}')
+    assert (
+        text
+        == '{\n    "image": null,\n\n    "overlap": null, "batch": 1,\n    "windows": [],\n    "seed": 0\n}\n'
+    )

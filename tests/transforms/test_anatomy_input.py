@@ -14,8 +14,10 @@ from meddiff_core.conditions.vocabulary import BODY, NUM_LABELS, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.evaluation.scan_dataset import ScanDataset
 from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
+from meddiff_core.reports.change_picture import before_after_picture
 from meddiff_core.reports.picture import SavePictured
 from meddiff_core.transforms.anatomy_input import LoadAnatomyd, anatomy_items
+from meddiff_core.transforms.results import Results
 from meddiff_core.transforms.save import SaveCTd
 
 SHAPE = (20, 24, 16)
@@ -136,6 +138,7 @@ class TestFromItemToFile:
     @staticmethod
     def run(data, out):
         """A stand-in for synthesis: 10 HU per sample and label."""
+        volumes = {"before": "image", "after": "pred"}
         before = Compose([LoadAnatomyd(), Orientationd("image", axcodes="RAS", labels=None)])
         evaluator = ScanEvaluator(
             device=torch.device("cpu"),
@@ -145,8 +148,8 @@ class TestFromItemToFile:
             postprocessing=Compose(
                 [
                     Invertd("pred", before, orig_keys="image"),
-                    SaveCTd("pred", out, "synthetic"),
-                    SavePictured("pred", "image", out, "synthetic"),
+                    SaveCTd("pred", Results(out), "synthetic"),
+                    SavePictured("pred", before_after_picture, volumes, Results(out), "synthetic"),
                 ]
             ),
         )

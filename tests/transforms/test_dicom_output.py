@@ -17,7 +17,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.load import LoadCTd
-from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.transforms.results import Results
 from meddiff_core.transforms.save import SaveCTd
 from meddiff_core.transforms.thin_slices import ThinSlicesd
 
@@ -39,10 +39,10 @@ PATIENT = {
 }
 
 
-def save(image, folder, **options):
+def save(image, folder, results=None, **options):
     """Write `image` as `pred`; the folder of the series."""
     options = {"output_format": "dicom", "postfix": "denoised"} | options
-    SaveCTd(output_dir=folder, **options)({"pred": image})
+    SaveCTd("pred", results or Results(folder), **options)({"pred": image})
     name = Path(image.meta["filename_or_obj"]).name.split(".")[0]
     return folder / f"{name}_{options['postfix']}"
 
@@ -112,7 +112,10 @@ def test_from_dicom_on_the_same_grid(tmp_path, hu, affine, save_dicom):
     item = before({"image": str(source)})
     item["pred"] = MetaTensor(item["image"].as_tensor().clone(), meta=dict(item["image"].meta))
     after = Compose(
-        [Invertd("pred", before, orig_keys="image"), SaveCTd("pred", tmp_path, output_format="dicom")]
+        [
+            Invertd("pred", before, orig_keys="image"),
+            SaveCTd("pred", Results(tmp_path), output_format="dicom"),
+        ]
     )
     after(item)
     written = tmp_path / "scan_denoised"
@@ -140,9 +143,9 @@ def test_thinner_slices_lie_where_they_should(tmp_path, hu, save_dicom):
 
 
 def test_header_of_what_has_no_source(tmp_path, hu):
-    provenance = Provenance(BUNDLES / "ct_synthesis", {"seed": 3}, kind="synthetic")
+    results = Results(tmp_path, BUNDLES / "ct_synthesis", kind="synthetic", options={"seed": 3})
     image = result(hu, np.eye(4), region="abdomen")
-    slices = headers(save(image, tmp_path, postfix="synthetic", provenance=provenance))
+    slices = headers(save(image, tmp_path, postfix="synthetic", results=results))
     first = slices[0]
     assert first.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
     assert list(first.ImageType[:2]) == ["DERIVED", "SECONDARY"]
@@ -256,7 +259,7 @@ def test_nothing_half_written_stays(tmp_path, hu, monkeypatch):
 @pytest.mark.parametrize("options", [{"output_format": "jpeg"}, {"keep_identifiers": "maybe"}])
 def test_options(options):
     with pytest.raises(InputError, match=next(iter(options))):
-        SaveCTd(**options)
+        SaveCTd("pred", Results(), **options)
 
 
 def test_itk_finds_one_series(tmp_path, hu, affine):

@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from meddiff_core.errors import InputError
-from meddiff_core.transforms.provenance import Provenance
+from meddiff_core.transforms.results import Results
 from meddiff_core.transforms.save_training_pair import SaveTrainingPaird
 
 
@@ -32,7 +32,7 @@ def description(folder):
 
 
 def test_mask_beside_the_result(item, affine, hu, tmp_path):
-    SaveTrainingPaird(output_dir=tmp_path)(item(number="2"))
+    SaveTrainingPaird("pred", Results(tmp_path))(item(number="2"))
     (path,) = tmp_path.iterdir()
     saved = nib.load(path)
     assert path.name == "scan_lesion_2_mask.nii.gz"
@@ -42,7 +42,9 @@ def test_mask_beside_the_result(item, affine, hu, tmp_path):
 
 
 def test_nnunet_case(item, hu, tmp_path):
-    SaveTrainingPaird(output_dir=tmp_path, layout="nnunet", dataset_id=7, dataset_name="Nodules")(item())
+    SaveTrainingPaird("pred", Results(tmp_path), layout="nnunet", dataset_id=7, dataset_name="Nodules")(
+        item()
+    )
     folder = tmp_path / "Dataset007_Nodules"
     image, label = (
         nib.load(folder / name)
@@ -62,13 +64,13 @@ def test_nnunet_case(item, hu, tmp_path):
 def test_cases_are_counted_over_runs(item, tmp_path):
     folder = tmp_path / "Dataset900_SyntheticLesion"
     for name, count in (("a", 1), ("b", 2), ("a", 2), ("c", 3)):
-        SaveTrainingPaird(output_dir=tmp_path, layout="nnunet")(item(name))
+        SaveTrainingPaird("pred", Results(tmp_path), layout="nnunet")(item(name))
         assert description(folder)["numTraining"] == count
         assert sum(1 for _ in folder.glob("labelsTr/*")) == count
     known = description(folder) | {"overwrite_image_reader_writer": "SimpleITKIO"}
     (folder / "dataset.json").write_text(json.dumps(known))
     (folder / "imagesTr" / ".1.d_0000.nii.gz").touch()  # a draft of a run that was killed
-    SaveTrainingPaird(output_dir=tmp_path, layout="nnunet")(item("d"))
+    SaveTrainingPaird("pred", Results(tmp_path), layout="nnunet")(item("d"))
     assert description(folder) == known | {"numTraining": 4}
 
 
@@ -78,34 +80,34 @@ def test_another_data_set_is_left_alone(item, tmp_path, content):
     folder.mkdir()
     (folder / "dataset.json").write_text(content)
     with pytest.raises(InputError, match="choose another dataset_id"):
-        SaveTrainingPaird(output_dir=tmp_path, layout="nnunet")(item())
+        SaveTrainingPaird("pred", Results(tmp_path), layout="nnunet")(item())
     assert [path.name for path in folder.iterdir()] == ["dataset.json"]
 
 
 def test_an_id_belongs_to_one_data_set(item, tmp_path):
     (tmp_path / "Dataset900_Liver").mkdir()
     with pytest.raises(InputError, match="holds Dataset900_Liver already"):
-        SaveTrainingPaird(output_dir=tmp_path, layout="nnunet")(item())
+        SaveTrainingPaird("pred", Results(tmp_path), layout="nnunet")(item())
 
 
 def test_the_given_mask_is_not_overwritten(item, tmp_path, save_nifti):
     given = save_nifti(tmp_path / "scan_lesion_mask.nii.gz", np.zeros((4, 4, 4), np.uint8))
     with pytest.raises(InputError, match="is the input itself"):
-        SaveTrainingPaird(output_dir=tmp_path)(item(mask_file=given))
+        SaveTrainingPaird("pred", Results(tmp_path))(item(mask_file=given))
 
 
 def test_grids_must_agree(item, tmp_path):
     one = item()
     with pytest.raises(ValueError, match="The mask is on another grid"):
-        SaveTrainingPaird(output_dir=tmp_path)(one | {"lesion": one["lesion"][..., :10]})
+        SaveTrainingPaird("pred", Results(tmp_path))(one | {"lesion": one["lesion"][..., :10]})
     moved = one["lesion"].clone()
     moved.affine[0, 3] += 0.04  # what loading lets pass
-    SaveTrainingPaird(output_dir=tmp_path)(one | {"lesion": moved})
+    SaveTrainingPaird("pred", Results(tmp_path))(one | {"lesion": moved})
     saved = nib.load(tmp_path / "scan_lesion_mask.nii.gz")
     assert np.allclose(saved.affine, one["pred"].affine, atol=1e-5)
     moved.affine[0, 3] += 5
     with pytest.raises(ValueError, match="The mask is on another grid"):
-        SaveTrainingPaird(output_dir=tmp_path)(one | {"lesion": moved})
+        SaveTrainingPaird("pred", Results(tmp_path))(one | {"lesion": moved})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_grids_must_agree(item, tmp_path):
 )
 def test_options(options, words):
     with pytest.raises(InputError, match=words):
-        SaveTrainingPaird(**options)
+        SaveTrainingPaird("pred", Results(), **options)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_options(options, words):
 )
 def test_provenance(item, tmp_path, layout, record, image):
     root = Path(__file__).parents[2] / "bundles" / "ct_lesion_generation"
-    provenance = Provenance(root, {"seed": 5}, kind="synthetic")
-    SaveTrainingPaird(output_dir=tmp_path, layout=layout, provenance=provenance)(item(number="3", sample=2))
+    results = Results(tmp_path, root, kind="synthetic", options={"seed": 5})
+    SaveTrainingPaird("pred", results, layout=layout)(item(number="3", sample=2))
     written = json.loads((tmp_path / record).read_text())
     assert (written["seed"], written["kind"], written["input"]) == (7, "synthetic", "scan.nii.gz")
     assert b"seed 7, lesion, synthetic" in nib.load(tmp_path / image).header["descrip"].item()

@@ -11,8 +11,11 @@ from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 
 from meddiff_core.conditions.position import coordinates
+from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.inferers.precision import network_autocast, network_dtype
+from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
+from meddiff_core.inferers.windows import Runtime, Windows
 
 Evaluation = Callable[[torch.Tensor, int], torch.Tensor]
 
@@ -45,7 +48,10 @@ def monai_rows(
     precisions = {"float32": "float32", str(network_dtype(device)).removeprefix("torch."): "auto"}
     for name, precision in precisions.items():
         ours = WindowedDenoiser(
-            network, x_t.shape[2:], region, conditions, roi_size, OVERLAP, device=device, precision=precision
+            network,
+            Volume(x_t, conditions, REGIONS[region], {}),
+            Windows(roi_size, OVERLAP),
+            Runtime(device, precision),
         )
         evaluations = {"ours": ours, "monai": monai_evaluation(ours)}
         results, seconds, shares = {}, {}, {}
@@ -96,14 +102,14 @@ def monai_evaluation(ours: WindowedDenoiser) -> Evaluation:
     weight = compute_importance_map(roi, mode="gaussian", sigma_scale=0.125).float()
 
     def evaluation(x_t: torch.Tensor, t: int) -> torch.Tensor:
-        timesteps = torch.full((1,), t, dtype=torch.long, device=ours.device)
-        labels = torch.full((1,), ours.region_id, dtype=torch.long, device=ours.device)
+        timesteps = torch.full((1,), t, dtype=torch.long, device=ours.runtime.device)
+        labels = torch.full((1,), ours.region_id, dtype=torch.long, device=ours.runtime.device)
 
         def predict(window: torch.Tensor, place: list, condition: torch.Tensor) -> torch.Tensor:
             position = coordinates(x_t.shape[2:], place[0][2:]).to(window.device)
             inputs = torch.cat([window, position[None], condition], dim=1)
             inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
-            with torch.no_grad(), network_autocast(ours.device, ours.precision):
+            with torch.no_grad(), network_autocast(ours.runtime.device, ours.runtime.precision):
                 return ours.network(inputs, timesteps=timesteps, class_labels=labels).float()
 
         return sliding_window_inference(
@@ -114,7 +120,7 @@ def monai_evaluation(ours: WindowedDenoiser) -> Evaluation:
             overlap=OVERLAP,
             mode="gaussian",
             sigma_scale=0.125,
-            sw_device=ours.device,
+            sw_device=ours.runtime.device,
             device=x_t.device,
             roi_weight_map=weight,
             with_coord=True,

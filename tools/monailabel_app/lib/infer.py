@@ -20,7 +20,7 @@ from monailabel.tasks.infer.bundle import BundleInferTask
 
 from lib.studies import SOURCE
 from meddiff_core.errors import user_sentence
-from meddiff_core.reports.picture_transform import PictureTransform
+from meddiff_core.reports.picture import SavePictured
 
 # What a mask that comes with a request, such as a segment drawn in the viewer, means to a bundle.
 _LABEL_KEYS = {
@@ -50,7 +50,7 @@ class CTInferTask(BundleInferTask):
             str(path),
             conf,
             type=InferType.SEGMENTATION,
-            post_filter=[SaveImaged, PictureTransform],
+            post_filter=[SaveImaged, SavePictured],
             add_post_restore=False,
             load_strict=True,
         )
@@ -89,9 +89,9 @@ class CTInferTask(BundleInferTask):
         weights = data["model_filename"]
         weights = weights if isinstance(weights, str) else weights[0]
         # The config names the packaged weights, MONAI Label loads these into the network.
-        provenance = self.bundle_config["provenance"]
-        provenance["options"]["model_filename"] = weights
-        provenance["weights"] = [str(Path(self.bundle_path, "models", weights))]
+        results = self.bundle_config["results"]
+        results["options"]["model_filename"] = weights
+        results["weights"] = [str(Path(self.bundle_path, "models", weights))]
         return super().pre_transforms(data)
 
     def run_pre_transforms(self, data: dict[str, Any], transforms: Sequence[Callable]) -> dict[str, Any]:

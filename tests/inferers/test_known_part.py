@@ -7,21 +7,21 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
+from grouped_options import grouped, windowed
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.inferers.background import (
+from meddiff_core.inferers.denoising import DenoisingInferer
+from meddiff_core.inferers.known_part import (
     AIR_HU,
     BLOCK,
-    Background,
+    KnownPart,
     air_level,
     content_of_map,
     content_of_mask,
     content_of_scan,
 )
-from meddiff_core.inferers.denoising import DenoisingInferer
-from meddiff_core.inferers.windowed import WindowedDenoiser
 from meddiff_core.phantoms import make_phantom
 
 SHAPE = (96, 96, 40)
@@ -130,8 +130,8 @@ def test_where_no_window_lies_the_clean_image_is_the_known_one(prediction, volum
         return torch.full_like(x[:, :1], 0.25)
 
     network.divisor = 8
-    denoiser = WindowedDenoiser(
-        network, shape, roi_size=32, background=Background(content, known, schedule), moving=moving
+    denoiser = windowed(
+        network, shape, window_size=32, known=KnownPart(content, known, schedule), moving=moving
     )
     x = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
     predicted = denoiser(x, 600)
@@ -149,8 +149,8 @@ def test_a_volume_of_air_needs_no_network():
 
     network.divisor = 8
     content = np.zeros((4, 4, 4), dtype=bool)
-    background = Background(content, torch.tensor(-1.0), NoiseSchedule())
-    denoiser = WindowedDenoiser(network, (32, 32, 30), background=background)
+    known = KnownPart(content, torch.tensor(-1.0), NoiseSchedule())
+    denoiser = windowed(network, (32, 32, 30), known=known)
     x = torch.randn(1, 1, 32, 32, 30)
     x0 = NoiseSchedule().to_x0(denoiser(x, 300), x, 300)
     torch.testing.assert_close(x0, torch.full_like(x0, -1.0), atol=1e-5, rtol=0)
@@ -167,8 +167,8 @@ def test_denoised_air_is_the_scans_own_level():
             return torch.zeros_like(x[:, :1])
 
         network.divisor = 8
-        options |= {"noise_level": 40, "region": "chest", "roi_size": 32, "overlap": 0.0, "progress": False}
-        result = DenoisingInferer(NoiseSchedule(), **options)(image, network)
+        options |= {"noise_level": 40, "region": "chest", "window_size": 32, "overlap": 0.0}
+        result = DenoisingInferer(NoiseSchedule(), **grouped(**options))(image, network)
         return region_window("chest").to_hu(result)[..., :8, :8, :].numpy(), sum(seen) / image.numel()
 
     (left_out, share), (seen, whole) = corner(), corner(skip_air=False)

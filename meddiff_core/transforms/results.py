@@ -1,4 +1,4 @@
-"""Where a result comes from: what made it, with which weights, seed and options."""
+"""Where results are written, and the record of what made them: weights, seed and options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import torch
 
 import meddiff_core
 from meddiff_core.errors import InputError
-from meddiff_core.files import sha256_of
+from meddiff_core.files import sha256_of, write_json
+from meddiff_core.transforms.scans import result_name
 
 DESCRIPTION_LENGTH = 79
 """NIfTI-1 holds 79 characters and a zero in its description."""
@@ -25,22 +26,24 @@ INTENDED_USE = "research use only"
 
 _LARGEST_SEED = 2**32 - 1
 
-# Processed is what is computed from a measured scan all over.
-# Facts that transforms and inferers note in the metadata and that name no patient.
 _SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
+"""Facts that transforms and inferers note in the metadata and that name no patient."""
 
 
-class Provenance:
-    """Describes the outputs of one run, for headers of files and for a record beside them.
+class Results:
+    """Where the results of one run lie, and what is said of them in headers and in a record beside them.
 
     Neither holds what a header says of a patient, or a folder: of paths stays the last part, so a file that
     is named after a patient still names him.
 
     Args:
-        bundle_root: folder of the bundle; its `configs/metadata.json` names bundle and version.
-        options: what the user could choose, by name; `seed` is one of them, default 0.
+        output_dir: folder of the results; made when the first is written.
+        bundle_root: folder of the bundle, whose `configs/metadata.json` names bundle and version. None writes
+            no records, as in evaluations.
         weights: files of weights that the run names, for their SHA-256; what is no file is left out.
-        kind: what the outputs are: `processed`, `synthetic` or `part synthetic`.
+        kind: what the results are: `processed`, `synthetic` or `part synthetic`.
+        options: what the user could choose beside the inferer's options, by name.
+        inferer: its own options are recorded, too; `seed` is one of them or of `options`, default 0.
 
     Raises:
         InputError: the folder is no bundle's, or the seed is no whole number of at most 32 bits.
@@ -48,18 +51,40 @@ class Provenance:
 
     def __init__(
         self,
-        bundle_root: str | Path,
-        options: Mapping[str, Any] | None = None,
+        output_dir: str | Path = "out",
+        bundle_root: str | Path | None = None,
         weights: Sequence[str | Path | None] = (),
         kind: str = "processed",
+        options: Mapping[str, Any] | None = None,
+        inferer: object = None,
     ) -> None:
-        metadata = _metadata(Path(bundle_root))
-        self.bundle = re.sub(r"\W+", "_", metadata["name"].strip().lower())
-        self.version = str(metadata["version"])
+        self.output_dir = Path(output_dir).expanduser()
+        metadata = None if bundle_root is None else _metadata(Path(bundle_root))
+        self.bundle = (
+            "MedDiff-FM" if metadata is None else re.sub(r"\W+", "_", metadata["name"].strip().lower())
+        )
+        self.version = "" if metadata is None else str(metadata["version"])
+        self.recorded = metadata is not None
         self.kind = kind
         self.weights = [Path(path) for path in weights if path and Path(path).is_file()]
-        self.options = {str(name): _plain(value) for name, value in (options or {}).items()}
+        chosen = {**(options or {}), **getattr(inferer, "options", {})}
+        self.options = {str(name): _plain(value) for name, value in chosen.items()}
         self._seed = _checked_seed(self.options.get("seed", 0))
+
+    def path(self, meta: Mapping[str, Any], postfix: str, suffix: str = "") -> Path:
+        """Where a result lies: `<stem>_<postfix><suffix>`, numbered where there are several of a scan.
+
+        Args:
+            meta: metadata of the result: `filename_or_obj`, and `number` where it is one of several.
+            postfix: says what was done.
+            suffix: end of the file's name, such as ".png".
+        """
+        return self.output_dir / f"{result_name(meta, postfix)}{suffix}"
+
+    def write_record(self, path: Path, meta: Mapping[str, Any]) -> None:
+        """Write the record of a result to a JSON file, unless this run keeps none."""
+        if self.recorded:
+            write_json(path, self.record(meta))
 
     def seed(self, meta: Mapping[str, Any] | None = None) -> int:
         """The seed of a result; one of several of a scan (`sample` in its metadata) has its own."""
@@ -72,6 +97,8 @@ class Provenance:
             postfix: says what was done, such as "denoised"; left out where the line would get too long.
             meta: metadata of the result, for its seed.
         """
+        if not self.recorded:
+            return f"MedDiff-FM {postfix}, {INTENDED_USE}"[:DESCRIPTION_LENGTH]
         parts = [f"{self.bundle} {self.version}", f"seed {self.seed(meta)}", postfix, self.kind, INTENDED_USE]
         if len(", ".join(parts)) > DESCRIPTION_LENGTH:
             parts.remove(postfix)

@@ -6,8 +6,15 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import InputError
-from meddiff_core.reports.picture import SavePictured, before_after_picture
-from meddiff_core.reports.picture_transform import in_ras
+from meddiff_core.reports.change_picture import before_after_picture
+from meddiff_core.reports.picture import SavePictured, in_ras
+from meddiff_core.transforms.results import Results
+
+
+def picture(folder):
+    """The transform that writes pictures to a folder."""
+    volumes = {"before": "original", "after": "pred"}
+    return SavePictured("pred", before_after_picture, volumes, Results(folder), "denoised")
 
 
 @pytest.fixture
@@ -40,7 +47,7 @@ def test_transform_shows_the_same_in_every_orientation(body, tmp_path):
         meta = {"filename_or_obj": f"/data/{name}.nii.gz", "region": "abdomen"}
         original = MetaTensor(array, affine=affine, meta=meta)
         item = {"original": original, "pred": original + 7}
-        SavePictured(output_dir=tmp_path)(item)
+        picture(tmp_path)(item)
         assert torch.equal(item["pred"], original + 7)
         written.append((tmp_path / f"{name}_denoised.png").read_bytes())
     assert written[0] == written[1]
@@ -52,7 +59,7 @@ def test_picture_that_cannot_be_written(body, tmp_path):
         before_after_picture(body, body, region_window("chest"), tmp_path / "file" / "scan.png")
 
 
-def test_volumes_on_different_grids(body, tmp_path):
+def test_volumes_on_different_grids(body):
     result = MetaTensor(body[None])
     with pytest.raises(ValueError, match=r"after \(40, 30, 10\), before \(40, 30, 20\)"):
         in_ras({"after": result[..., :10], "before": result})

@@ -1,4 +1,4 @@
-"""The part of a volume that needs no network, because its clean image is known: air."""
+"""The part of a volume that needs no network, because its clean image is known, such as air."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from meddiff_core.conditions.body import block_mean
-from meddiff_core.conditions.regions import WIDEST, region_window
+from meddiff_core.conditions.regions import WIDEST_WINDOW
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.diffusion.schedule import NoiseSchedule
 
@@ -22,16 +22,16 @@ _CONTENT_HU = -950.0
 """Blocks above this hold more than air: a thin tube fills a tenth of one, over which noise averages out."""
 
 _AIR_SPREAD_HU = 450.0
-"""Noise takes air no further; padding is."""
+"""Noisy air stays within this many HU of -1000; scanner padding (-2000 and less) does not."""
 
 
 @dataclass(frozen=True)
-class Background:
-    """Where nothing has to be predicted.
+class KnownPart:
+    """The blocks of a volume where nothing has to be predicted, and their clean image.
 
     Args:
-        content: bool, a block of `BLOCK` voxels per element: the rest of the volume, with a margin.
-        x0: the clean image elsewhere, in [-1, 1]: a number as a tensor, or `(1, 1, X, Y, Z)`.
+        content: bool, one element per block of `BLOCK` voxels: True where the network is needed.
+        x0: the clean image in all other blocks, in [-1, 1]: a number as a tensor, or `(1, 1, X, Y, Z)`.
         schedule: noise schedule, which knows what the network predicts.
     """
 
@@ -59,7 +59,7 @@ class Background:
 def content_of_scan(hu: np.ndarray) -> np.ndarray:
     """Blocks of a CT `(X, Y, Z)` in HU that hold more than air: body, table, blankets; with a margin."""
     # padding of any depth is as empty as air, and must not hide what shares a block with it
-    content = block_mean(np.where(hu < region_window(WIDEST).lower, AIR_HU, hu), [BLOCK] * 3) > _CONTENT_HU
+    content = block_mean(np.where(hu < WIDEST_WINDOW.lower, AIR_HU, hu), [BLOCK] * 3) > _CONTENT_HU
     return _with_margin(ndimage.binary_fill_holes(content))
 
 
