@@ -18,7 +18,7 @@ from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.transforms.load import check_labels, read_volume
+from meddiff_core.transforms.load import check_labels, check_size, read_volume
 from meddiff_core.transforms.samples import numbered
 from meddiff_core.transforms.scans import PathLike, list_scans
 
@@ -97,6 +97,7 @@ def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
 
 def _read_labels(path: Path) -> MetaTensor:
     labels = read_volume(path)
+    check_size(labels.shape[1:], f"The anatomy map {path}")
     check_labels(labels, f"The anatomy map {path}")
     highest = int(labels.max())
     if highest == 0:

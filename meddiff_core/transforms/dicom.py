@@ -18,12 +18,14 @@ from meddiff_core.transforms.dicom_geometry import Slice, frame_value, regular_g
 
 logger = logging.getLogger("meddiff")
 
-# What tells series apart and which part of the body they show; none of it identifies the patient.
+# What tells series apart, which part of the body they show, and how thick a slab each slice is; none of it
+# identifies the patient.
 _DESCRIPTION = ("Modality", "BodyPartExamined", "SeriesDescription")
 _READ = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows", "Columns", "NumberOfFrames"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SamplesPerPixel", "RescaleSlope"),
     *("RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    "SliceThickness",
     *_DESCRIPTION,
 ]
 
@@ -35,7 +37,7 @@ class Series:
     Args:
         slices: in the order of the grid's third axis.
         affine: `(4, 4)` of the grid, RAS in mm.
-        description: Modality, BodyPartExamined and SeriesDescription, where they are filled.
+        description: Modality, BodyPartExamined, SeriesDescription and SliceThickness, where they are filled.
     """
 
     slices: list[Slice]
@@ -172,6 +174,8 @@ def _check_frames(headers: Sequence[Dataset], folder: Path) -> None:
 
 def _describe(header: Dataset) -> dict[str, str]:
     values = {keyword: str(header.get(keyword) or "") for keyword in _DESCRIPTION}
+    thickness = frame_value(header, 0, "PixelMeasuresSequence", "SliceThickness")
+    values["SliceThickness"] = str(thickness or "")
     return {keyword: value for keyword, value in values.items() if value}
 
 

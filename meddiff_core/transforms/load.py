@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from meddiff_core.transforms.dicom import read_series
 from meddiff_core.transforms.read_file import read_file
 from meddiff_core.transforms.scans import VOLUME_SUFFIXES, volume_suffix
 
-# Fewer voxels along an axis are a localizer or a few slices, not a volume.
-_MIN_VOXELS = 8
+MIN_VOXELS = 8
+"""Along an axis; fewer are a localizer or a few slices, not a volume."""
+
 # Air is -1000; scanners pad what they did not see with -1024, -2000, -3024 or less.
 _PADDING_HU = -1500.0
 # Any two tissues differ by more; a blank or a normalised image does not.
@@ -41,20 +42,28 @@ class LoadCTd(MapTransform):
     Args:
         keys: keys that hold paths, default "image".
         allow_missing_keys: leave out keys that are absent.
+        min_slices: voxels that the shortest axis must have.
 
     Raises:
         InputError: missing, damaged, not 3-D, too thin, NaN or infinite, or not in HU; or a DICOM series that
             is not one, not CT, or fills no regular grid, see `find_series`.
     """
 
-    def __init__(self, keys: KeysCollection = "image", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        allow_missing_keys: bool = False,
+        min_slices: int = MIN_VOXELS,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.min_slices = min_slices
 
     def __call__(self, data: Mapping[Hashable, str | Path]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
         for key in self.key_iterator(d):
             path = Path(d[key]).expanduser()
             d[key] = read_volume(path)
+            check_size(d[key].shape[1:], str(path), self.min_slices)
             _check_hu(d[key], path)
         return d
 
@@ -136,8 +145,19 @@ def _check_shape(shape: tuple[int, ...], path: Path) -> None:
         raise InputError(f"{path} is not one volume but {size} (channels or time): give a 3-D volume.")
     if len(shape) < 3 or 1 in shape:
         raise InputError(f"{path} is a single slice ({size}): give a volume.")
-    if min(shape) < _MIN_VOXELS:
-        raise InputError(f"{path} has {size} voxels: give at least {_MIN_VOXELS} along every axis.")
+
+
+def check_size(shape: Sequence[int], name: str, min_slices: int = MIN_VOXELS) -> None:
+    """Refuse volumes in which a task sees no 3-D structure; `name` begins the sentence."""
+    size = " x ".join(str(n) for n in shape)
+    slices, shorter, _ = sorted(shape)
+    if shorter < MIN_VOXELS:
+        raise InputError(f"{name} has {size} voxels: give at least {MIN_VOXELS} along both axes of a slice.")
+    if slices < min_slices:
+        raise InputError(
+            f"{name} has {slices} slices ({size} voxels), too few to see what lies across them: "
+            f"this task needs {min_slices} or more (denoising takes from 2 on)."
+        )
 
 
 def _check_hu(image: MetaTensor, path: Path) -> None:

@@ -25,12 +25,19 @@ MAX_FACTOR = 10
 
 # By how much a thickness may differ from the one that was asked for before a line says so.
 _TOLERANCE = 0.005
+# By how much the slabs that slices show may differ from their distance before a line says so.
+_GAP = 0.1
+# Voxels above the window that get a line: a few may be noise.
+_DENSE_SHARE = 1e-4
+# Clamping to the range and correcting the means in turn, until both hold to less than rounding.
+_ROUNDS = 8
+_LEAST_VOXELS = 8
 # The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
 _GRID_TOLERANCE = 0.1
 
 
 class ThinSlicesd(MapTransform):
-    """Brings volumes of thick axial slices to thin ones over the same extent; after `Orientationd` to RAS.
+    """Brings volumes of thick slices to thin ones over the same extent; after `SlicesLastd`.
 
     The number of slices is whole, so the new thickness is the nearest that divides the extent. The outer
     edges of the volume stay where they are. Each volume's meta tells how the slices lie on the new grid, see
@@ -46,7 +53,8 @@ class ThinSlicesd(MapTransform):
 
     Raises:
         InputError: a thickness that is not thinner than the slices, not a number of mm, or less than a tenth
-            of theirs; a profile that holds no weights; or a thin volume on another in-plane grid.
+            of theirs; too few slices in all; a profile that holds no weights; or a thin volume on another
+            in-plane grid.
     """
 
     def __init__(
@@ -100,6 +108,12 @@ class ThinSlicesd(MapTransform):
                 f"slice_thickness is {self.slice_thickness:g} mm, less than a tenth of the {spacing:g} mm "
                 f"between the slices of {_name(thick)}: use {spacing / MAX_FACTOR:g} or more."
             )
+        if n_thin < _LEAST_VOXELS:
+            raise InputError(
+                f"{_name(thick)} has {n_thick} slices, which make {n_thin} thin ones: give more slices, or a "
+                f"smaller slice_thickness, for at least {_LEAST_VOXELS}."
+            )
+        _tell_gaps(thick, spacing)
         thickness = n_thick * spacing / n_thin
         asked = abs(thickness / self.slice_thickness - 1) > _TOLERANCE
         logger.info(
@@ -114,12 +128,13 @@ class AgreeWithSlicesd(MapTransform):
     """Makes the slab means of a result equal the slices that were measured, in HU (eq. 12, last projection).
 
     What a slab lacks is added to all of its voxels alike, so detail within it stays. Rounding to whole HU
-    afterwards leaves less than 1 HU.
+    afterwards leaves less than 1 HU. No voxel gets a HU outside the range of the slices. Outside the region's
+    window the result is an interpolation, which rings beside bone and metal: a line says so.
 
     Args:
         keys: results in HU, `(1, X, Y, Z)` on the thin grid.
         original_key: the input as the network saw it: by `ThinSlicesd` and `ScaleHUd`; its first channel.
-        projection: False leaves the results as they are.
+        projection: False leaves the slab means of the results as they are.
 
     Raises:
         InputError: projection is neither true nor false.
@@ -135,11 +150,43 @@ class AgreeWithSlicesd(MapTransform):
         original = d[self.original_key]
         slabs = SlabLayout.from_meta(original.meta).means(original.shape[-1])
         # its slab means are the slices themselves, see `SlabMeans.upsample`
-        hu = region_window(str(original.meta["region"])).to_hu(original.as_tensor()[:1])
-        for key in self.key_iterator(d) if self.projection else ():
-            values = slabs.correct(d[key].as_tensor(), slabs.thick(hu))
+        region = str(original.meta["region"])
+        thick = slabs.thick(region_window(region).to_hu(original.as_tensor()[:1]))
+        _tell_rings(thick, region)
+        lowest, highest = float(thick.min()), float(thick.max())
+        for key in self.key_iterator(d):
+            values = d[key].as_tensor().clamp(lowest, highest)
+            for _ in range(_ROUNDS if self.projection else 0):  # each undoes a little of what the other did
+                values = slabs.correct(values, thick).clamp(lowest, highest)
             d[key] = regridded(d[key], values, d[key].affine)
         return d
+
+
+def _tell_rings(thick: torch.Tensor, region: str) -> None:
+    """One line where bone, metal or contrast medium lies above the region's window."""
+    upper = region_window(region).upper
+    share = float((thick > upper).float().mean())
+    if share > _DENSE_SHARE:
+        logger.warning(
+            "%.2g %% of the voxels (bone, metal or contrast medium) lie above %g HU, the end of the %s window: "
+            "edges there may ring in the thin slices. Read no bleeding from what lies beside bone.",
+            *(100 * share, upper, region),
+        )
+
+
+def _tell_gaps(thick: MetaTensor, spacing: float) -> None:
+    """One line where the header's SliceThickness is not the distance of the slices."""
+    try:
+        slab = float(thick.meta.get("SliceThickness") or spacing)
+    except ValueError:
+        return
+    if abs(slab / spacing - 1) > _GAP:
+        logger.warning(
+            "The slices of %s are %.4g mm thick and %.4g mm apart, so that they %s. They are taken as means over "
+            "their distance: the thin slices may be %s.",
+            *(_name(thick), slab, spacing),
+            *(("overlap", "too smooth") if slab > spacing else ("leave gaps", "wrong in the gaps")),
+        )
 
 
 def check_profile(profile: Sequence[float] | None) -> tuple[float, ...]:
