@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import fire
+from fire.decorators import SetParseFns
 
 from meddiff_core.errors import InputError, show_sentences
 
@@ -27,9 +28,14 @@ def run_command(command: Command | Mapping[str, Command], words: Sequence[str] |
     """
     show_sentences()
     words = list(sys.argv[1:] if words is None else words)
+    for function in [command] if callable(command) else command.values():
+        texts = [name for name, kind in _parameters(function).items() if kind in ("str", "str | None")]
+        SetParseFns(**dict.fromkeys(texts, str))(
+            function
+        )  # else `fire` makes a number of a folder named 2024
     chosen = command if callable(command) else command.get(words[0] if words else "")
     if chosen is not None:
-        _check_options(words, list(inspect.signature(chosen).parameters))
+        _check_options(words, list(_parameters(chosen)))
     fire.Fire(command if callable(command) else dict(command), command=words)
 
 
@@ -55,6 +61,23 @@ def words_of(value: str | int | float | Sequence | None) -> list[str]:
         return []
     words = value if isinstance(value, list | tuple) else str(value).split(",")
     return [str(word).strip() for word in words]
+
+
+def three_numbers(name: str, value: Any, wanted: str) -> tuple:
+    """An option of three numbers above 0, such as `1,1,5`.
+
+    Raises:
+        InputError: it is something else; names the option and what is `wanted`.
+    """
+    numbers = value if isinstance(value, tuple | list) else ()
+    if len(numbers) != 3 or not all(isinstance(n, int | float) and n > 0 for n in numbers):
+        raise InputError(f"--{name} is {value}: give three numbers above 0 {wanted}.")
+    return tuple(numbers)
+
+
+def _parameters(function: Command) -> dict[str, str]:
+    """Names of its parameters, and their types as they are written."""
+    return {name: str(value.annotation) for name, value in inspect.signature(function).parameters.items()}
 
 
 def _check_options(words: Sequence[str], known: Sequence[str]) -> None:

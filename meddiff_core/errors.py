@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
 import torch
+
+from meddiff_core.console import prepare_console
+
+_INTERRUPTED = "Interrupted: results that are written so far are whole."
 
 
 class InputError(ValueError):
@@ -86,18 +93,19 @@ def show_sentences() -> None:
     """Let an uncaught `InputError` end the program with its sentence on stderr and exit code 1.
 
     Mistakes in a bundle's options surface while the config is parsed, where no code of ours can catch them.
-    An interrupt (Ctrl-C) ends with one line, too, and a termination clears away what is half-written.
+    An interrupt (Ctrl-C) and a termination (SIGTERM) end with one line, too, and nothing half-written stays.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sentence = user_sentence(error)
         if sentence is None and issubclass(kind, KeyboardInterrupt):
-            sentence = "Interrupted: results that are written so far are whole."
-        if sentence is None:
-            sys.__excepthook__(kind, error, trace)
-        else:
+            sentence = _INTERRUPTED
+        if sentence is not None:
             print(sentence, file=sys.stderr)
+        elif not issubclass(kind, BrokenPipeError):  # nobody reads on, as of `| head`
+            sys.__excepthook__(kind, error, trace)
 
+    prepare_console()
     sys.excepthook = hook
 
     # The default ends the process without a `finally`; only the main thread may set a handler.
@@ -107,4 +115,8 @@ def show_sentences() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    # A handler may not call print while the program prints. The helpers of a data loader stay silent.
+    if multiprocessing.parent_process() is None:
+        with suppress(OSError):  # nobody reads
+            os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import fire
-
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.commands import run_command, words_of
+from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
@@ -61,7 +60,7 @@ def main(
         patch_size: voxels of the training patches.
         window_size: voxels of the windows of synthesis.
     """
-    names = arms.split(",") if isinstance(arms, str) else list(arms)
+    names = words_of(arms)
     for name in names:
         if name not in ARMS:
             raise InputError(f"Unknown arm {name!r}: use {', '.join(ARMS)}.")
@@ -122,5 +121,4 @@ def _table(rows: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(main)
+    run_command(main)

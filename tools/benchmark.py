@@ -56,7 +56,7 @@ def denoising(
     scans, size = _scans(images, regions), _sizes(block)
     cases = [make_noisy(scan, kind, sigma, size, seed) for scan in scans for kind in words_of(kinds)]
     measure = partial(denoising_benchmark.measure, noise_level=sigma, seed=seed, peers_from=_path(peers_from))
-    table, path = denoising_benchmark.TABLE, Path(str(output_dir), "denoising")
+    table, path = denoising_benchmark.TABLE, Path(output_dir, "denoising")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
 
 
@@ -95,7 +95,7 @@ def anomaly(
     )
     made = [anomaly_method(name, references, _path(weights)) for name in words_of(methods)]
     measure = partial(anomaly_benchmark.measure, references=references)
-    table, path = anomaly_benchmark.TABLE, Path(str(output_dir), "anomaly")
+    table, path = anomaly_benchmark.TABLE, Path(output_dir, "anomaly")
     print(table.page(table.fill(path, cases, made, measure)))
 
 
@@ -132,7 +132,7 @@ def lesion(
     root = _path(generation_root)
     made = [lesion_method(name, donors, samples, seed, root) for name in words_of(methods)]
     measure = partial(lesion_benchmark.measure, segment=lesion_segmenter(segmenter, nnunet_model))
-    table, path = lesion_benchmark.TABLE, Path(str(output_dir), "lesion")
+    table, path = lesion_benchmark.TABLE, Path(output_dir, "lesion")
     print(table.page(table.fill(path, cases, made, measure)))
 
 
@@ -164,7 +164,7 @@ def super_resolution(
     scans, size = _scans(images, regions), _sizes(block)
     cases = [make_thick(scan, factor, size) for scan in scans for factor in chosen]
     measure = partial(super_resolution_benchmark.measure, drop_slices=drop_slices, weights=_path(weights))
-    table, path = super_resolution_benchmark.TABLE, Path(str(output_dir), "super_resolution")
+    table, path = super_resolution_benchmark.TABLE, Path(output_dir, "super_resolution")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
 
 
@@ -198,7 +198,7 @@ def inference(
         block=_sizes(block),
         memory_shape=_sizes(memory_shape),
         repeats=repeats,
-        output_dir=Path(str(output_dir)),
+        output_dir=Path(output_dir),
     )
     print(inference_benchmark.page(result))
 
@@ -213,7 +213,7 @@ def _sizes(value: Words | Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def _path(value: str | None) -> Path | None:
-    return None if value is None else Path(str(value))
+    return None if value is None else Path(value)
 
 
 COMMANDS = {

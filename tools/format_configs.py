@@ -12,9 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import fire
-
-from meddiff_core.errors import InputError, check_flag, show_sentences
+from meddiff_core.commands import run_command
+from meddiff_core.errors import InputError, check_flag
 from meddiff_core.files import whole_file
 
 CONFIGS = Path(__file__).parents[1] / "bundles"
@@ -38,7 +37,7 @@ def format_configs(*paths: str, check: bool = False) -> None:
         InputError: a file cannot be read or is no JSON; or, with `check`, some are not typeset.
     """
     check, untidy = check_flag("check", check), []
-    for path in [Path(str(path)) for path in paths] or sorted(CONFIGS.glob("*/configs/*.json")):
+    for path in [Path(path) for path in paths] or sorted(CONFIGS.glob("*/configs/*.json")):
         try:
             text = path.read_text(encoding="utf-8")
             wanted = typeset(text)
@@ -123,5 +122,4 @@ def _broken(value: dict | list, indent: int) -> str:
 
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(format_configs)
+    run_command(format_configs)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fire
-import nibabel as nib
 import numpy as np
 
-from meddiff_core.errors import InputError, show_sentences
-from meddiff_core.files import whole_file
+from meddiff_core.commands import run_command, three_numbers
 from meddiff_core.phantoms import make_phantom
+from meddiff_core.preparation.volume import write_volume
 
 
 def write_phantom(
@@ -39,29 +37,17 @@ def write_phantom(
         name: stem of the files, REGION_phantom_SEED unless given.
         contrast: chest and abdomen in the portal venous phase, or with False without contrast agent.
     """
-    phantom = make_phantom(
-        region, _three(shape, "shape"), _three(spacing, "spacing"), seed, lesions, contrast
-    )
-    folder = Path(str(output_dir))
+    sizes = three_numbers("shape", shape, "of voxels, such as 128,128,96")
+    steps = three_numbers("spacing", spacing, "in mm, such as 2,2,3")
+    phantom = make_phantom(region, sizes, steps, seed, lesions, contrast)
     stem = name or f"{region}_phantom_{seed}"
     for suffix, volume in (("", phantom.hu), ("_anatomy", phantom.anatomy), ("_lesion", phantom.lesion)):
-        image = nib.Nifti1Image(volume, phantom.affine)
-        image.header.set_xyzt_units("mm")
-        path = folder / f"{stem}{suffix}.nii.gz"
-        with whole_file(path) as draft:
-            nib.save(image, draft)
+        path = Path(output_dir, f"{stem}{suffix}.nii.gz")
+        write_volume(path, volume, phantom.affine)
         size = " x ".join(map(str, volume.shape))
         print(f"{path}  {volume.dtype}, {size} voxels of {' x '.join(f'{s:g}' for s in phantom.spacing)} mm")
     print(f"{np.unique(phantom.anatomy).size - 1} labels, {int(phantom.lesion.sum())} lesion voxels")
 
 
-def _three(value: object, option: str) -> tuple:
-    """A comma-separated option as a tuple of three numbers."""
-    if not isinstance(value, tuple | list) or not all(isinstance(v, int | float) for v in value):
-        raise InputError(f"--{option} {value} is not understood: give three numbers, such as 128,128,96.")
-    return tuple(value)
-
-
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(write_phantom)
+    run_command(write_phantom)

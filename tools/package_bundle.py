@@ -12,18 +12,13 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import fire
 import torch
-from zoo_rules.weights import weight_sources
+from release import ROOT, SUMS, WEIGHTS, chosen_bundles, weight_sources
 
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.commands import run_command
 from meddiff_core.files import sha256_of, whole_file
 from meddiff_core.networks.weights import read_state, whole_state
 
-ROOT = Path(__file__).resolve().parents[1]
-BUNDLES = ROOT / "bundles"
-WEIGHTS = "models/model.pt"
-SUMS = "SHA256SUMS"
 # Config ids that name the folder of another bundle, whose weights a package holds itself.
 ROOTS = ("foundation_root", "generation_root")
 # The first moment that a zip can name: the same files give the same bytes whenever they are packed.
@@ -44,17 +39,12 @@ def package_bundle(output_dir: str = "dist", bundles: str | Sequence[str] | None
     Raises:
         InputError: a bundle is unknown, its weights are missing, or the folder cannot be written.
     """
-    known = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
-    names = known if bundles is None else bundles.split(",") if isinstance(bundles, str) else list(bundles)
-    for name in names:
-        if name not in known:
-            raise InputError(f"Unknown bundle {name!r}: use {', '.join(known)}.")
-    folder = Path(str(output_dir))
-    for name in names:
-        files = package_files(BUNDLES / name)
+    folder = Path(output_dir)
+    for bundle in chosen_bundles(bundles):
+        files = package_files(bundle)
         version = json.loads(files["configs/metadata.json"])["version"]
-        archive = folder / f"{name}_v{version}.zip"
-        data = _zip(name, files)
+        archive = folder / f"{bundle.name}_v{version}.zip"
+        data = _zip(bundle.name, files)
         with whole_file(archive) as draft:
             draft.write_bytes(data)
         print(f"{archive}  {len(data) / 1e6:.1f} MB, SHA-256 {sha256_of(data)}")
@@ -163,5 +153,4 @@ def _zip(folder: str, files: dict[str, bytes]) -> bytes:
 
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(package_bundle)
+    run_command(package_bundle)

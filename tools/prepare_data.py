@@ -1,8 +1,7 @@
 """Prepare a folder of CTs for training: the same as `python -m meddiff_core.preparation`."""
 
-import sys
-
-from meddiff_core.preparation.prepare import main
+from meddiff_core.commands import run_command
+from meddiff_core.preparation.prepare import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(command)

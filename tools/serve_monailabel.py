@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import fire
-from package_bundle import BUNDLES, package_files
+from package_bundle import package_files
+from release import chosen_bundles
 
-from meddiff_core.errors import InputError, show_sentences
+from meddiff_core.commands import run_command
+from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
 
 APP = Path(__file__).resolve().parent / "monailabel_app"
@@ -38,28 +39,24 @@ def serve(
     Raises:
         InputError: the studies are no folder, a bundle is unknown, or the app cannot be written.
     """
-    if not Path(str(studies)).is_dir():
-        raise InputError(f"{str(studies)!r} is no folder: name the one with your scans by --studies.")
-    app = Path(str(app_dir)).resolve()
+    if not Path(studies).is_dir():
+        raise InputError(f"{studies!r} is no folder: name the one with your scans by --studies.")
+    app = Path(app_dir).resolve()
     lay_out(app, bundles)
     server = [sys.executable, "-m", "monailabel.main", "start_server", "--host", "127.0.0.1"]
     # The server takes the place of this process, so that Ctrl+C and a service manager reach it.
-    os.execv(sys.executable, [*server, "--port", str(port), "--app", str(app), "--studies", str(studies)])
+    os.execv(sys.executable, [*server, "--port", str(port), "--app", str(app), "--studies", studies])
 
 
 def lay_out(app: Path, bundles: str | Sequence[str] | None = None) -> None:
     """Write the app and its folder `model` with the packaged bundles; see `serve`."""
-    known = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
-    names = known if bundles is None else bundles.split(",") if isinstance(bundles, str) else list(bundles)
-    if unknown := sorted(set(names) - set(known)):
-        raise InputError(f"Unknown bundle {unknown[0]!r}: use {', '.join(known)}.")
+    chosen = chosen_bundles(bundles)
     shutil.copytree(APP, app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in names:
-        for path, content in package_files(BUNDLES / name).items():
-            with whole_file(app / "model" / name / path) as draft:
+    for bundle in chosen:
+        for path, content in package_files(bundle).items():
+            with whole_file(app / "model" / bundle.name / path) as draft:
                 draft.write_bytes(content)
 
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(serve)
+    run_command(serve)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fire
 from monai.transforms import Compose
 
-from meddiff_core.errors import show_sentences
+from meddiff_core.commands import run_command
 from meddiff_core.transforms.load import LoadCTd
 from meddiff_core.transforms.low_dose import SimulateLowDosed
 from meddiff_core.transforms.save import save_volume
 
 
-def main(image: str, output: str, kind: str = "white", noise_level: float = 27.0, seed: int = 0) -> None:
+def simulate_low_dose(
+    image: str, output: str, kind: str = "white", noise_level: float = 27.0, seed: int = 0
+) -> None:
     """Write a noisier version of a CT on the same grid.
 
     Args:
@@ -30,5 +31,4 @@ def main(image: str, output: str, kind: str = "white", noise_level: float = 27.0
 
 
 if __name__ == "__main__":
-    show_sentences()
-    fire.Fire(main)
+    run_command(simulate_low_dose)

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import fire
-from zoo_rules.files import check_files, check_license, check_logging, check_readme
+from release import BUNDLES, ROOT, chosen_bundles
+from zoo_rules.files import check_files, check_license, check_logging, check_readme, check_sums
 from zoo_rules.metadata import check_metadata
 from zoo_rules.weights import check_weights
 from zoo_rules.workflow import check_inference, check_network, check_training
 
-from meddiff_core.errors import InputError, show_sentences
-
-ROOT = Path(__file__).resolve().parents[1]
+from meddiff_core.commands import run_command
 
 
 def failures(bundle: Path, packaged: bool = False) -> list[str]:
@@ -42,6 +40,7 @@ def failures(bundle: Path, packaged: bool = False) -> list[str]:
         check_network(bundle),
         check_inference(bundle),
         check_training(bundle),
+        check_sums(bundle) if packaged else iter(()),
     )
     return [sentence for rule in rules for sentence in _sentences(rule)]
 
@@ -56,7 +55,7 @@ def _sentences(rule: Iterator[str]) -> Iterator[str]:
 
 
 def verify_bundles(
-    bundles_dir: str = str(ROOT / "bundles"), bundles: str | None = None, packaged: bool = False
+    bundles_dir: str = str(BUNDLES), bundles: str | Sequence[str] | None = None, packaged: bool = False
 ) -> None:
     """Print a sentence per broken rule and exit with 1, or say that all is well.
 
@@ -65,27 +64,16 @@ def verify_bundles(
         bundles: names, comma-separated; all in the folder unless given.
         packaged: they were unpacked from zips and have to be complete in themselves.
     """
-    folder = Path(str(bundles_dir))
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the one that holds the bundles.")
-    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
-    names = list(found) if bundles is None else _names(bundles)
-    for name in names:
-        if name not in found:
-            raise InputError(f"{folder} has no bundle {name!r}: use {', '.join(found) or 'another folder'}.")
-    broken = [f"{name}: {sentence}" for name in names for sentence in failures(found[name], packaged)]
+    chosen = chosen_bundles(bundles, Path(bundles_dir))
+    broken = [f"{bundle.name}: {sentence}" for bundle in chosen for sentence in failures(bundle, packaged)]
     if broken:
         print("\n".join(broken), file=sys.stderr)
         sys.exit(1)
-    print(f"{len(names)} bundle(s) keep the rules of the model zoo: {', '.join(names)}.")
-
-
-def _names(bundles: str | tuple[str, ...]) -> list[str]:
-    return bundles.split(",") if isinstance(bundles, str) else list(bundles)
+    names = ", ".join(bundle.name for bundle in chosen)
+    print(f"{len(chosen)} bundle(s) keep the rules of the model zoo: {names}.")
 
 
 if __name__ == "__main__":
-    show_sentences()
     # MONAI's own checks report what they do; here only what is wrong counts.
     logging.disable(logging.WARNING)
-    fire.Fire(verify_bundles)
+    run_command(verify_bundles)

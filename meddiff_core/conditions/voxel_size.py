@@ -11,21 +11,15 @@ ANATOMY_TIMESTEP = 600
 """From this timestep on little but anatomy is seen, so volumes without a scanner's texture serve, too."""
 
 
-def in_plane_mm(spacing: Sequence[float]) -> float:
-    """In-plane voxel size in mm: the larger of the two finest axes, whichever way the slices lie.
-
-    Args:
-        spacing: voxel size in mm along each axis.
-    """
-    return float(sorted(spacing)[1])
-
-
 def is_coarse(spacing: Sequence[float] | None, limit: float = COARSE_MM) -> bool:
-    """Whether a volume's own voxels are too large to learn texture and noise from; its anatomy still counts.
+    """Whether a volume's voxels are too large to learn texture and noise from; its anatomy still counts.
+
+    Thick slices do not count: they are a scanner's own. Of the three axes the second finest decides, which is
+    the coarser one in plane whichever way the slices lie.
 
     Args:
         spacing: voxel size in mm along each axis; `None` for an item of a data list that does not tell, which
             counts as fine.
         limit: largest in-plane voxel size of a fine volume in mm.
     """
-    return spacing is not None and in_plane_mm(spacing) > limit
+    return spacing is not None and sorted(spacing)[1] > limit

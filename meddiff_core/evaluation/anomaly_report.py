@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from meddiff_core.evaluation.markdown import number, table
 from meddiff_core.evaluation.report import EvaluationReport, means
 from meddiff_core.metrics.anomaly import lesion_dice, map_metrics, slice_scores
 from meddiff_core.metrics.auroc import auroc
@@ -20,7 +21,8 @@ class AnomalyReport(EvaluationReport):
 
     Per volume: pixel AUROC and PRO of the map and Dice of the mask, all within the organ. Over all volumes
     together: image AUROC, where an image is an axial slice. The metrics are `pixel_auroc`, `pro`, `dice` and
-    `image_auroc`; a volume without lesions counts in the last alone.
+    `image_auroc`; a volume without lesions counts in the last alone. What cannot be computed, as where all
+    volumes are healthy, is left out.
 
     Args:
         output_dir: folder of the two files.
@@ -65,9 +67,10 @@ class AnomalyReport(EvaluationReport):
     def result(self) -> dict:
         """Content of `anomaly.json`."""
         scores, truth = (np.concatenate(parts) for parts in zip(*self.slices, strict=True))
-        mean = means([{key: volume[key] for key in _PER_VOLUME} for volume in self.volumes])
+        rows = [{key: volume[key] for key in _PER_VOLUME} for volume in self.volumes]
         return {
-            "mean": mean | {"image_auroc": auroc(scores, truth)},
+            "mean": means(rows) | means([{"image_auroc": auroc(scores, truth)}]),
+            "volumes_counted": {key: sum(not np.isnan(row[key]) for row in rows) for key in _PER_VOLUME},
             "slices": len(truth),
             "slices_with_lesion": int(truth.sum()),
             "volumes": self.volumes,
@@ -76,18 +79,16 @@ class AnomalyReport(EvaluationReport):
     def page(self, result: Mapping) -> str:
         """Table of `result`."""
         mean, volumes, with_lesion = result["mean"], result["volumes"], result["slices_with_lesion"]
-        lines = [
-            f"| volume | {' | '.join(_PER_VOLUME.values())} |",
-            "|---|" + "---|" * len(_PER_VOLUME),
-            *(_line(volume["volume"], volume) for volume in volumes),
-            _line("mean", mean),
-            "",
-            f"Image AUROC {mean['image_auroc']:.3f}: {with_lesion} axial slices with a lesion against "
-            f"{result['slices'] - with_lesion} without, {len(volumes)} volume(s); a slice scores the mean of "
-            "its highest 1 % of organ voxels.",
-        ]
-        return "\n".join(lines) + "\n"
+        rows = [[volume["volume"], *_numbers(volume)] for volume in volumes]
+        counted = [f"{result['volumes_counted'][key]} of {len(volumes)}" for key in _PER_VOLUME]
+        rows += [["mean", *_numbers(mean)], ["volumes that count", *counted]]
+        return (
+            f"{table(['volume', *_PER_VOLUME.values()], rows)}\n\n"
+            f"Image AUROC {number(mean.get('image_auroc'))}: {with_lesion} axial slices with a lesion "
+            f"against {result['slices'] - with_lesion} without, {len(volumes)} volume(s); a slice scores the "
+            "mean of its highest 1 % of organ voxels. A volume without a lesion has n/a elsewhere.\n"
+        )
 
 
-def _line(name: str, row: Mapping[str, float]) -> str:
-    return f"| {name} | {' | '.join(f'{row.get(key, np.nan):.3f}' for key in _PER_VOLUME)} |"
+def _numbers(row: Mapping[str, float]) -> list[str]:
+    return [number(row.get(key)) for key in _PER_VOLUME]

@@ -11,5 +11,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for a table; a dash where it is not there or nan."""
-    return "-" if value is None or value != value else f"{value:.{digits}f}"
+    """A number for a table; `n/a` where it is not there or nan."""
+    return "n/a" if value is None or value != value else f"{value:.{digits}f}"

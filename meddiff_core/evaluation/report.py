@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from ignite.engine import Engine, Events
 
-from meddiff_core.files import whole_file
+from meddiff_core.files import whole_file, write_json
 
 
 class EvaluationReport(ABC):
@@ -59,10 +58,10 @@ class EvaluationReport(ABC):
             return
         result = self.result()
         engine.state.metrics.update(result["mean"])
-        with whole_file(self.output_dir / f"{self.name}.json") as draft:
-            draft.write_text(json.dumps(_plain(result), indent=1))
+        write_json(self.output_dir / f"{self.name}.json", _plain(result))
         with whole_file(self.output_dir / f"{self.name}.md") as draft:
-            draft.write_text(self.page(result))
+            # a file's name may hold bytes that no encoding knows
+            draft.write_text(self.page(result), encoding="utf-8", errors="backslashreplace")
 
 
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,15 +1,7 @@
-"""Prepare a folder of CTs for training: region volumes, anatomy maps and a data list split by patient.
-
-examples:
-  python -m meddiff_core.preparation --input_dir CTS --output_dir prepared
-  python -m meddiff_core.preparation --input_dir AMOS22 --output_dir prepared --dataset amos22
-
-An item that an earlier run completed from the same files with the same options is not made again.
-"""
+"""Prepare a folder of CTs for training: region volumes, anatomy maps and a data list split by patient."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
@@ -21,54 +13,60 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from meddiff_core.commands import with_options
 from meddiff_core.errors import InputError, user_sentence
 from meddiff_core.files import whole_file
 from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
 from meddiff_core.preparation.datasets import dataset_table
 from meddiff_core.preparation.item import REASON_KEY, UNSURE, Settings, finished_items, prepare
-from meddiff_core.preparation.options import check_options, chosen_layout, chosen_spacing, parse_options
+from meddiff_core.preparation.options import Options
 from meddiff_core.preparation.sources import Rules, Source, find_sources, parse_regions
 from meddiff_core.preparation.split import split_patients
 
 SECTIONS = ("training", "validation", "test")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the tool; 0 when every CT was prepared, 1 when one was not or nothing could be."""
-    args = parse_options(argv, __doc__)
-    if args.list_datasets:
+def prepare_data(options: Options) -> None:
+    """Prepare every CT that the options name and write the data list; names on stderr what failed.
+
+    Raises:
+        InputError: nothing can be prepared.
+        SystemExit: 1 when a CT failed; the others are prepared.
+    """
+    if options.list_datasets:
         print(dataset_table())
-        return 0
-    try:
-        failures = run(args)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return
+    failures = _run(options)
     for name, reason in failures:
         print(f"Skipped {name}: {reason}", file=sys.stderr)
-    return 1 if failures else 0
+    if failures:
+        sys.exit(1)
 
 
-def run(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """Prepare what the options name and write the data list; names and reasons of what failed."""
-    check_options(args)
-    layout, spacing = chosen_layout(args), chosen_spacing(args.spacing)
-    rules = Rules(parse_regions(args.region) if args.region else (), args.patient_pattern)
-    sources = find_sources(args.input_dir, layout, rules)
-    held_out = find_sources(args.val_dir, layout, rules) if args.val_dir else []
-    sections = _sections(sources, held_out, args)
+command = with_options(Options, prepare_data)
+"""`prepare_data` for the command line."""
+
+
+def _run(options: Options) -> list[tuple[str, str]]:
+    """Names and reasons of what failed."""
+    layout = options.layout()
+    rules = Rules(parse_regions(options.region) if options.region else (), options.patient_pattern)
+    sources = find_sources(Path(options.input_dir), layout, rules)
+    held_out = find_sources(Path(options.val_dir), layout, rules) if options.val_dir else []
+    sections = _sections(sources, held_out, options)
     segment = has_totalsegmentator()
     if not segment:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
-    settings = Settings(args.output_dir, spacing, segment, layout.lesion_values, args.anatomy_only)
-    items, failures = _prepare_all(sources + held_out, settings, args.workers)
+    folder = Path(options.output_dir)
+    settings = Settings(folder, options.voxel_size, segment, layout.lesion_values, options.anatomy_only)
+    items, failures = _prepare_all(sources + held_out, settings, options.workers)
     if items:
         print(region_table(items))
-    _write_datalist(args.output_dir, items, sections)
+    _write_datalist(folder, items, sections)
     return failures
 
 
-def _sections(sources: list[Source], held_out: list[Source], args: argparse.Namespace) -> dict[str, str]:
+def _sections(sources: list[Source], held_out: list[Source], options: Options) -> dict[str, str]:
     """Section of the data list for every patient."""
     names = sorted(source.name for source in sources + held_out)
     for name, following in pairwise(names):
@@ -76,7 +74,7 @@ def _sections(sources: list[Source], held_out: list[Source], args: argparse.Name
             raise InputError(f"Two CTs would both be written as {name}: rename one of them.")
     patients = {source.patient for source in sources}
     if not held_out:
-        return split_patients(patients, args.seed, args.val_fraction, args.test_fraction)
+        return split_patients(patients, options.seed, options.val_fraction, options.test_fraction)
     shared = patients & {source.patient for source in held_out}
     if shared:
         raise InputError(f"Patient {min(shared)} is in --input_dir and in --val_dir: move it to one of them.")
@@ -135,7 +133,3 @@ def _write_datalist(output_dir: Path, items: list[dict], sections: dict[str, str
         draft.write_text(json.dumps(datalist, indent=1), encoding="utf-8")
     counts = ", ".join(f"{len(datalist[section])} for {section}" for section in SECTIONS)
     print(f"{output_dir / 'datalist.json'} lists {counts}.")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -95,7 +95,7 @@ class RandLevelPatchd(MapTransform, Randomizable):
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         result = dict(data)
         shape = result[self.keys[0]].shape[1:]
-        zoom = self.zooms(shape)
+        zoom = self.zoom or [n / r for n, r in zip(shape, self.roi_size, strict=True)]
         box = [min(n, round(r * z)) for n, r, z in zip(shape, self.roi_size, zoom, strict=True)]
         if self.voxels_key:
             start = self._start_around(shape, box, result[self.voxels_key][-1])
@@ -113,10 +113,6 @@ class RandLevelPatchd(MapTransform, Randomizable):
             result[key] = mirror_to(patch, self.roi_size)
         result["coords"] = mirror_to(box_coordinates(start, box, size, shape), self.roi_size)
         return result
-
-    def zooms(self, shape: Sequence[int]) -> Sequence[float]:
-        """Voxels of a volume of `shape` per voxel of the patch, along each axis."""
-        return self.zoom or [n / r for n, r in zip(shape, self.roi_size, strict=True)]
 
     def suits(self, shape: Sequence[int], coarse: bool) -> bool:
         """Whether this level serves a volume of `shape`: see `RandMultiLevelPatchd`."""

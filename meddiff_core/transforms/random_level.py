@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import MAX_SEED
 
-from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP, COARSE_MM, in_plane_mm, is_coarse
+from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP, COARSE_MM, is_coarse
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.multi_level import RandLevelPatchd
 
@@ -23,11 +23,9 @@ class RandMultiLevelPatchd(Randomizable, MapTransform):
     learned. A level whose patch would reach beyond the volume on every axis is left out, too: it would hold
     the whole volume and its mirror images. The weights of the others are scaled to a sum of 1.
 
-    Adds `coords` as `RandLevelPatchd` does, and for the choice of noise
-
-    * `voxel_mm`: in-plane voxel size of the patch in mm; 0 where the item has no `spacing`,
-    * `min_timestep`: the least timestep for this patch: that of the item if it has one (a phantom, which has
-      no real texture), and no less than `coarse_min_timestep` for a coarse volume.
+    Adds `coords` as `RandLevelPatchd` does, and `min_timestep`, the least timestep for this patch: that of
+    the item if it has one (a phantom, which has no real texture), and no less than `coarse_min_timestep` for
+    a coarse volume.
 
     Args:
         keys: images and label maps of the same grid, `(C, X, Y, Z)`.
@@ -79,8 +77,6 @@ class RandMultiLevelPatchd(Randomizable, MapTransform):
             )
         level = self.levels[self.R.choice(len(self.levels), p=weights / weights.sum())]
         result = level(data)
-        voxels = [step * zoom for step, zoom in zip(spacing or (0, 0, 0), level.zooms(shape), strict=True)]
-        result["voxel_mm"] = in_plane_mm(voxels)
         least = self.coarse_min_timestep if coarse else 0
         result["min_timestep"] = max(least, data.get("min_timestep", 0))
         return result

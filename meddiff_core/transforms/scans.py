@@ -39,7 +39,7 @@ def result_name(meta: Mapping, postfix: str) -> str:
 
 
 def list_scans(
-    image: PathLike | Sequence[PathLike],
+    image: PathLike | Sequence[PathLike] | None,
     anatomy: PathLike | None = None,
     lesion: PathLike | None = None,
     organ: PathLike | None = None,
@@ -48,7 +48,7 @@ def list_scans(
 
     Args:
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
-            sub-folders with DICOM series; or a list of those.
+            sub-folders with DICOM series; or a list of those. None, a config's default, is refused.
         anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
         lesion: the same for lesion masks.
         organ: the same for organ masks.
@@ -60,6 +60,8 @@ def list_scans(
     Raises:
         InputError: something is missing, a folder holds no scan, or two scans would write the same result.
     """
+    if image is None:
+        raise InputError("No image is given: name a CT by --image, a file or the folder of a DICOM series.")
     given = list(image) if isinstance(image, list | tuple) else [image]
     for entry in given:
         _check_path("image", entry)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from hard_input import BUNDLES, NAMES, OF_MAPS, refusal, save, small_anatomy, small_hu
 
+from meddiff_core.errors import user_sentence
+
 WRONG = {
     "steps": (0, -1, "abc", 1.5, math.nan, None),
     "samples": (0, "two", 1.5),
@@ -77,3 +79,31 @@ def test_options(name, option, value, scans, tmp_path):
     sentence = refusal(name, scans[name], tmp_path / "out", **{option: value})
     if option not in ("foundation_root", "anatomy", "lesion", "organ_mask"):
         assert str(value) in sentence or repr(value) in sentence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_misspelt_option_is_refused_before_anything_runs(name, scans, tmp_path):
+    sentence = refusal(name, scans[name], tmp_path / "out", output_fromat="dicom")
+    assert sentence == "There is no option output_fromat: did you mean output_format?"
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("ct_foundation", "train.json"),
+        ("ct_super_resolution", "train.json"),
+        ("ct_lesion_generation", "train.json"),
+        ("ct_lesion_generation", "segmenter.json"),
+    ],
+)
+def test_training_refuses_it_too(bundle, name, config):
+    workflow = bundle(name, config, workflow_type="train", max_epoch=3)
+    with pytest.raises(RuntimeError) as caught:
+        workflow.run()
+    assert user_sentence(caught.value) == "There is no option max_epoch: did you mean max_epochs?"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OF_MAPS])
+def test_an_image_has_to_be_given(bundle, name):
+    with pytest.raises(SystemExit, match="No image is given: name a CT by --image"):
+        bundle(name, "inference.json").run()

@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def make_files(folder: Path) -> None:
     healthy = {"image": "my_cts/patient1.nii.gz", "region": "chest", "organ_name": "lung"}
     lists = {"validation": [item], "reference": [healthy]}
     (folder / "lesions.json").write_text(json.dumps(lists))
+    (folder / "names.json").write_text(json.dumps({"_tumour": {"1": "body"}}))
     for kind in ("slices", "masks"):
         (folder / kind).mkdir()
         for number in range(8):
@@ -104,7 +106,7 @@ def make_files(folder: Path) -> None:
     start(["python", "tools/prepare_data.py", *_prepare().split()], folder)
     start(["python", "tools/package_bundle.py", "--output_dir", "dist", "--bundles", "ct_denoising"], folder)
     (archive,) = (folder / "dist").glob("*.zip")
-    start(["python", "tools/unpack_bundle.py", str(archive), "--output_dir", "unpacked"], folder)
+    zipfile.ZipFile(archive).extractall(folder / "unpacked")
 
 
 def _prepare() -> str:

@@ -17,6 +17,7 @@ from doc_sandbox import SHAPE, SPACING, fill, make_files, results_of, smaller, s
 from monai.bundle import ConfigParser
 
 from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.metrics import lesion_segmenter
 from meddiff_core.transforms import anatomy_input
 
 COMMANDS = all_commands()
@@ -32,6 +33,9 @@ NOT_RUN = {
     "new=": "the same",
     "cp ": "the same",
     "sed ": "the same",
+    "cd ": "sh runs it in test_a_package_is_checked_and_unpacked",
+    "sha256sum ": "the same",
+    "unzip ": "the same",
     "python tools/benchmark.py inference ": "minutes: tests/tools/test_inference_benchmark.py",
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
@@ -52,7 +56,8 @@ def label(command: Command) -> str:
 
 @pytest.fixture(autouse=True)
 def small_default_phantom(monkeypatch):
-    """Of the bundles that make one where no anatomy map is given."""
+    """Of the bundles that make one where no anatomy map is given; and coarse voxels for the segmenter."""
+    monkeypatch.setattr(lesion_segmenter, "GRID_MM", SPACING[0])
     monkeypatch.setattr(anatomy_input, "_PHANTOM_SHAPES", dict.fromkeys(REGIONS, SHAPE))
     monkeypatch.setattr(anatomy_input, "_PHANTOM_SPACING", SPACING)
 
@@ -82,9 +87,7 @@ def test_a_command_runs(command, files, tmp_path):
 
 
 def test_the_python_of_the_documents_runs(files, tmp_path):
-    """`bundles` are unpacked packages there: in the repository, only three have weights of their own."""
-    fill(tmp_path, files, without=["bundles"])
-    (tmp_path / "bundles").symlink_to(files / "unpacked")
+    fill(tmp_path, files)
     code = [
         content for document in DOCUMENTS for language, content in blocks(document) if language == "python"
     ]
@@ -112,6 +115,16 @@ def test_own_weights_go_into_a_package(files, tmp_path):
         assert packed.read("ct_denoising/models/model.pt") == own.read_bytes()
 
 
+def test_a_package_is_checked_and_unpacked(files, tmp_path):
+    (block,) = [code for _, code in blocks("docs/packages.md") if "sha256sum" in code]
+    (tmp_path / "dist").symlink_to(files / "dist")
+    subprocess.run(["sh", "-e", "-c", block], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "unpacked" / "ct_denoising" / "models" / "model.pt").is_file()
+    (tmp_path / "unpacked" / "ct_denoising" / "LICENSE").write_text("other")
+    check = block.splitlines()[-1]
+    assert subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True).returncode != 0
+
+
 def test_no_exception_is_left_over():
     for beginning in NOT_RUN:
         assert any(str(command).startswith(beginning) for command in COMMANDS), beginning
@@ -129,7 +142,8 @@ def test_a_target_of_make_exists(command):
 def test_the_options_of_a_command_are_ids_of_its_config(command):
     files = command.options["config_file"]
     parser = ConfigParser()
-    parser.read_config([str(ROOT / file) for file in re.findall(r"[\w/.]+\.json", files)])
+    names = [re.sub(r"^unpacked/", "bundles/", name) for name in re.findall(r"[\w/.]+\.json", files)]
+    parser.read_config([str(ROOT / name) for name in names])
     for name in command.options.keys() - {"config_file"}:
         assert name in parser, f"--{name} is no id of {files}"
 
@@ -143,11 +157,11 @@ def test_the_options_in_a_text_exist(document):
 
 
 def tool_options() -> set[str]:
-    """Options of the tools: those of argparse, and the parameters of functions that `fire` calls."""
-    sources = [*ROOT.glob("tools/**/*.py"), *ROOT.glob("meddiff_core/preparation/*.py")]
-    trees = [ast.parse(path.read_text()) for path in sources]
+    """Options of the tools: parameters of the functions, and fields of the classes, that `fire` calls."""
+    packages = ("tools", "meddiff_core/preparation", "meddiff_core/evaluation", "meddiff_core/reports")
+    trees = [ast.parse(path.read_text()) for package in packages for path in (ROOT / package).rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
-    return {node.arg for node in nodes if isinstance(node, ast.arg)} | {
-        text.removeprefix("--") for text in texts if text.startswith("--")
+    fields = {
+        node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and hasattr(node.target, "id")
     }
+    return fields | {node.arg for node in nodes if isinstance(node, ast.arg)}

@@ -6,7 +6,7 @@ import pytest
 from doc_commands import DOCUMENTS, ROOT, anchors, links
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
 def test_relative_links_lead_to_files_and_headings(document):
     for link in links(document):
         if link.startswith(("http://", "https://", "mailto:")):

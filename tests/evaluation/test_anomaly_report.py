@@ -61,6 +61,19 @@ def test_a_healthy_volume_counts_in_the_slices_alone(listed, tmp_path):
     assert metrics["dice"] == metrics["pixel_auroc"] == metrics["pro"] == 1.0
     result = json.loads((tmp_path / "anomaly.json").read_text())
     assert result["volumes"][1] == {"volume": "b", "pixel_auroc": None, "pro": None, "dice": None}
+    table = (tmp_path / "anomaly.md").read_text()
+    assert "| b | n/a | n/a | n/a |" in table
+    assert "| volumes that count | 1 of 2 | 1 of 2 | 1 of 2 |" in table
+
+
+def test_healthy_volumes_alone_measure_nothing_and_say_so(tmp_path):
+    assert evaluate([scan(name, healthy=True) for name in ("a", "gr\udce9")], tmp_path) == {}
+    table = (tmp_path / "anomaly.md").read_text(encoding="utf-8")
+    assert (
+        "| mean | n/a | n/a | n/a |" in table and "| volumes that count | 0 of 2 | 0 of 2 | 0 of 2 |" in table
+    )
+    assert "Image AUROC n/a: 0 axial slices with a lesion" in table
+    assert "nan" not in table.replace("n/a", "")
 
 
 def test_no_scan_no_file(tmp_path):

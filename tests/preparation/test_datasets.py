@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from meddiff_core.commands import run_command
 from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.conditions.vocabulary import label_id
 from meddiff_core.preparation import datasets, prepare
@@ -112,7 +113,7 @@ def test_odd_names_are_taken_literally(tmp_path):
 
 
 def test_list_datasets(capsys):
-    assert prepare.main(["--list_datasets"]) == 0
+    run_command(prepare.command, ["--list_datasets"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21 and lines[0].split()[:3] == ["name", "table", "region"]
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from meddiff_core.commands import run_command
 from meddiff_core.conditions.vocabulary import BODY, label_id
+from meddiff_core.errors import InputError
 from meddiff_core.phantoms.phantom import make_phantom
 from meddiff_core.preparation import prepare
 
@@ -38,10 +39,15 @@ def run(tmp_path, cts):
     """run(*options) -> exit code and data list."""
 
     def run(*options: str) -> tuple[int, dict | None]:
-        output = tmp_path / "prepared"
-        code = prepare.main(
-            ["--input_dir", str(cts), "--output_dir", str(output), "--workers", "0", *map(str, options)]
-        )
+        output, code = tmp_path / "prepared", 0
+        words = ["--input_dir", str(cts), "--output_dir", str(output), "--workers", "0", *map(str, options)]
+        try:
+            run_command(prepare.command, words)
+        except SystemExit as end:
+            code = end.code
+        except InputError as error:
+            print(error, file=sys.stderr)
+            code = 1
         datalist = output / "datalist.json"
         return code, json.loads(datalist.read_text()) if datalist.exists() else None
 
@@ -296,11 +302,13 @@ def test_val_dir_is_the_validation_set(tmp_path, cts, run, capsys, body, save_ni
         (("--input_dir", "nowhere"), "nowhere is no folder"),
         (("--output_dir", "cts/prepared"), "choose another --output_dir"),
         (("--val_dir", "cts/val"), "lie in one another"),
-        (("--spacing", "fine"), "Unknown spacing 'fine'"),
+        (("--spacing", "fine"), "--spacing is 'fine': use the voxel size in mm, or native."),
         (("--patient_pattern", "p(1"), "is no regular expression"),
         (("--patient_pattern", "p1"), "has no group"),
         (("--val_fraction", "0.6", "--test_fraction", "0.4"), "leave nothing to train on"),
-        (("--workers", "-1"), "is no number of processes"),
+        (("--workers", "-1"), "--workers is -1: use a whole number of at least 0."),
+        (("--val_fractoin", "0.2"), "Unknown option --val_fractoin: did you mean --val_fraction?"),
+        (("--val_fraction", "half"), "--val_fraction is 'half'"),
         (("--label_map", "no.json"), "no.json with the names of label values cannot be read"),
         (("--label_map", "m.json", "--label_suffix", "_seg"), "leave --label_dir and --label_suffix out"),
     ],
@@ -335,16 +343,13 @@ def test_totalsegmentator_is_used_where_it_is_installed(tmp_path, cts, run, monk
 
 
 @pytest.mark.cli
-def test_command_line_with_a_worker_process(tmp_path, cts, body, save_nifti):
+def test_a_worker_process(cts, run, capsys, body, save_nifti):
     save_nifti(cts / "good.nii.gz", body, AFFINE)
     (cts / "broken.nii.gz").write_bytes(b"no volume")
-    options = ["--input_dir", cts, "--output_dir", tmp_path / "prepared", "--workers", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "meddiff_core.preparation", *options], capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "Skipped broken: " in done.stderr and "Traceback" not in done.stderr
-    assert "lists 1 for training" in done.stdout
+    code, datalist = run("--workers", "1")
+    output = capsys.readouterr()
+    assert code == 1 and "Skipped broken: " in output.err
+    assert "lists 1 for training" in output.out and len(datalist["training"]) == 1
 
 
 def test_regions_are_shown_to_be_confirmed(cts, run, capsys, body, save_nifti):

@@ -6,15 +6,15 @@ import json
 import shutil
 
 import pytest
-from verify_bundles import ROOT, failures, verify_bundles
-from zoo_rules.files import check_files, check_license, check_logging, check_readme
+from release import BUNDLES, ROOT
+from verify_bundles import failures, verify_bundles
+from zoo_rules.files import check_files, check_license, check_logging, check_readme, check_sums
 from zoo_rules.metadata import check_metadata
 from zoo_rules.weights import check_weights
 from zoo_rules.workflow import check_inference, check_network, check_training
 
 from meddiff_core.errors import InputError
-
-BUNDLES = ROOT / "bundles"
+from meddiff_core.files import sha256_of
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in BUNDLES.iterdir() if path.is_dir()))
@@ -101,6 +101,21 @@ def test_weights_that_are_not_the_named_ones_are_found(bundle):
     assert f"does not name {name}" in said and "models/model.pt is missing" in said
 
 
+def test_files_of_a_package_are_those_that_its_sums_name(bundle):
+    names = ["LICENSE", "configs/metadata.json"]
+    lines = [f"{sha256_of((bundle / name).read_bytes())}  {name}\n" for name in names]
+    for path in [path for path in bundle.rglob("*") if path.is_file()]:
+        if path.relative_to(bundle).as_posix() not in names:
+            path.unlink()
+    (bundle / "SHA256SUMS").write_text("".join(lines))
+    assert list(check_sums(bundle)) == []
+    (bundle / "LICENSE").write_text("other")
+    (bundle / "extra.txt").write_text("")
+    (bundle / "configs" / "metadata.json").unlink()
+    said = [sentence.split()[0] for sentence in check_sums(bundle)]
+    assert said == ["LICENSE", "configs/metadata.json", "extra.txt"]
+
+
 def test_config_keys_are_looked_for(bundle):
     shutil.copy(BUNDLES / "ct_foundation" / "configs" / "train.json", bundle / "configs")
     assert list(check_training(bundle)) == []
@@ -138,7 +153,7 @@ def test_the_command_says_what_is_wrong_and_exits_with_one(bundle, capsys):
     assert "2 bundle(s) keep the rules" in capsys.readouterr().out
     for options, words in (
         (("nowhere",), "nowhere is no folder"),
-        ((str(BUNDLES), "ct_x"), "no bundle 'ct_x'"),
+        ((str(BUNDLES), "ct_x"), "Unknown bundle 'ct_x'"),
     ):
         with pytest.raises(InputError, match=words):
             verify_bundles(*options)

@@ -38,6 +38,21 @@ def test_items_without_what_is_needed_are_left_out(write, tmp_path):
         load_datalist(path, "training", needs="organ")
 
 
+def test_what_is_left_out_is_counted_and_an_absent_file_is_none(write, tmp_path, caplog):
+    item = {"image": "a.nii.gz", "anatomy": None, "lesion": "", "spacing": 0}
+    path = write({"training": [item, {"image": "b.nii.gz", "lesion": "l.nii.gz"}]})
+    with caplog.at_level("INFO", logger="meddiff"):
+        load_datalist(path, "training", needs="lesion")
+    assert "1 items have no lesion and are left out" in caplog.text
+    assert load_datalist(path, "training")[0] == {"image": str(tmp_path / "a.nii.gz"), "spacing": 0}
+
+
+def test_lists_of_other_software_are_told_what_label_is(write):
+    path = write({"training": [{"image": "a.nii.gz", "label": "l.nii.gz"}]})
+    with pytest.raises(InputError, match="no volume with lesion: add one; what it calls label is"):
+        load_datalist(path, "training", needs="lesion")
+
+
 @pytest.mark.parametrize(
     "content",
     [

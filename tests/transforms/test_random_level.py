@@ -26,14 +26,15 @@ def draws(data, weights=(1, 1, 1, 1), zooms=ZOOMS, n=200, **options):
     return [transform(data) for _ in range(n)]
 
 
-def sizes(results):
-    """In-plane voxel size of the patches in voxels of the volume, with how often it came."""
-    return Counter(round(result["voxel_mm"], 3) for result in results)
+def zooms(results, n=SHAPE[0]):
+    """Voxels of the volume per voxel of the patch along the first axis, with how often that came."""
+    steps = (float(result["coords"][0, :, 0, 0].diff().abs().max()) for result in results)
+    return Counter(round(step * (n - 1) / 2, 2) for step in steps)
 
 
 def test_a_fine_volume_serves_at_every_level():
-    found = sizes(draws(item(spacing=[1.0, 1.0, 1.0]), (0.2, 0.1, 0.2, 0.5), n=400))
-    assert set(found) == {4.5, 4.0, 2.0, 1.0}
+    found = zooms(draws(item(spacing=[1.0, 1.0, 1.0]), (0.2, 0.1, 0.2, 0.5), n=400))
+    assert set(found) == {5.0, 4.0, 2.0, 1.0}
     # standard deviation of a share of 0.5 in 400 draws: 10
     assert found[1.0] == pytest.approx(200, abs=40) and found[4.0] == pytest.approx(40, abs=25)
 
@@ -51,34 +52,33 @@ def test_a_fine_volume_serves_at_every_level():
 )
 def test_coarse_in_plane_means_no_voxel_level_and_high_noise(spacing, coarse):
     results = draws(item(spacing=spacing))
-    assert min(sizes(results)) == pytest.approx(sorted(spacing)[1] * (2 if coarse else 1))
+    assert set(zooms(results)) == ({5.0, 4.0, 2.0} if coarse else {5.0, 4.0, 2.0, 1.0})
     assert {result["min_timestep"] for result in results} == {600 if coarse else 0}
 
 
 def test_the_other_weights_keep_their_proportions():
     results = draws(item(spacing=[4.0, 4.0, 4.0]), (0.2, 0.0, 0.1, 0.7), n=300)
-    found = sizes(results)
-    assert set(found) == {18.0, 8.0}
-    assert found[18.0] / 300 == pytest.approx(2 / 3, abs=0.11)  # four standard deviations
+    found = zooms(results)
+    assert set(found) == {5.0, 2.0}
+    assert found[5.0] / 300 == pytest.approx(2 / 3, abs=0.11)  # four standard deviations
 
 
 def test_the_limit_and_the_timestep_are_options():
     results = draws(item(spacing=[3.0, 3.0, 3.0]), max_voxel_mm=3.0, coarse_min_timestep=500)
-    assert len(sizes(results)) == 4 and results[0]["min_timestep"] == 0
+    assert 1.0 in zooms(results) and results[0]["min_timestep"] == 0
     assert draws(item(spacing=[3.1] * 3), max_voxel_mm=3.0, coarse_min_timestep=500)[0]["min_timestep"] == 500
 
 
 def test_a_level_that_would_only_mirror_the_volume_is_left_out():
-    assert set(sizes(draws(item((20, 18, 16), spacing=[1.0] * 3)))) == {2.25, 2.0, 1.0}
+    assert set(zooms(draws(item((20, 18, 16), spacing=[1.0] * 3)), 20)) == {2.5, 2.0, 1.0}
     # thin, but larger than the patch in plane: as a scan of few slices
-    assert 4.0 in sizes(draws(item((40, 40, 2), spacing=[1.0] * 3)))
+    assert 4.0 in zooms(draws(item((40, 40, 2), spacing=[1.0] * 3)))
 
 
 def test_an_item_without_spacing_counts_as_fine():
     results = draws(item())
-    assert {(result["voxel_mm"], result["min_timestep"]) for result in results} == {(0.0, 0)}
-    steps = {round(float(r["coords"][0, :, 0, 0].diff().abs().max()) * 39 / 2, 2) for r in results}
-    assert steps == {5.0, 4.0, 2.0, 1.0}
+    assert {result["min_timestep"] for result in results} == {0}
+    assert set(zooms(results)) == {5.0, 4.0, 2.0, 1.0}
 
 
 def test_an_item_says_its_own_least_timestep():

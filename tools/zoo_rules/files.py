@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from release import SUMS, WEIGHTS
+
+from meddiff_core.files import sha256_of
+
 REQUIRED = (
     "LICENSE",
     "configs/metadata.json",
@@ -15,7 +19,7 @@ REQUIRED = (
     "docs/README.md",
     "docs/data_license.txt",
 )
-PACKAGED = ("models/model.pt", "meddiff_core/__init__.py", "SHA256SUMS")
+PACKAGED = (WEIGHTS, "meddiff_core/__init__.py", SUMS)
 # The zoo takes files of up to 25 MB; ours keep a margin.
 LARGEST = 20_000_000
 # Those of the zoo's template, in its order; what else a bundle has to say may stand between them.
@@ -67,3 +71,14 @@ def check_logging(bundle: Path) -> Iterator[str]:
         for name in parser[f"{kind}s"]["keys"].split(","):
             if f"{kind}_{name.strip()}" not in parser:
                 yield f"configs/logging.conf lists the {kind} {name.strip()}: define or remove it."
+
+
+def check_sums(bundle: Path) -> Iterator[str]:
+    """Every file of an unpacked package is the one that its SHA256SUMS names, and there is no other."""
+    lines = (bundle / SUMS).read_text(encoding="utf-8").splitlines()
+    named = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    files = {path.relative_to(bundle).as_posix(): path for path in bundle.rglob("*") if path.is_file()}
+    found = {name: path for name, path in files.items() if name != SUMS and "__pycache__" not in path.parts}
+    for name in sorted(named.keys() | found.keys()):
+        if name not in found or sha256_of(found[name].read_bytes()) != named.get(name):
+            yield f"{name} is not the file that {SUMS} names: get the package again."

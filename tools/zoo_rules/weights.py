@@ -7,18 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from monai.bundle import ConfigParser
+from release import weight_sources
 
 from meddiff_core.files import sha256_of
-
-
-def weight_sources(bundle: Path) -> list[Path]:
-    """The weight files that inference reads: the network's, or its foundation's and its control part's."""
-    parser = ConfigParser()
-    parser.read_config(bundle / "configs" / "inference.json")
-    parser["bundle_root"] = str(bundle)
-    keys = [key for key in ("path", "foundation", "control") if key in parser["network"]]
-    return [Path(parser.get_parsed_content(f"network#{key}")) for key in keys]
 
 
 def check_weights(bundle: Path) -> Iterator[str]:

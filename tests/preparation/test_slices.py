@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import skimage.io
-import stack_slices
 
 from meddiff_core.errors import InputError
+from meddiff_core.preparation.slices import stack_slices
 from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
 
 ROWS, COLUMNS = 40, 48
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 def _stack(folder, tmp_path, **options):
     output = tmp_path / "volume.nii.gz"
-    stack_slices.stack_slices(str(folder), str(output), **({"region": "abdomen"} | options))
+    stack_slices(str(folder), str(output), **({"region": "abdomen"} | options))
     return output
 
 
