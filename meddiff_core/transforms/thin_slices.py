@@ -17,6 +17,8 @@ from monai.utils import ensure_tuple_rep
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import InputError, check_flag
 from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.physics.slabs import SlabMeans
+from meddiff_core.transforms.slice_doubts import tell_gaps, tell_rings
 
 logger = logging.getLogger("meddiff")
 
@@ -25,12 +27,9 @@ MAX_FACTOR = 10
 
 # By how much a thickness may differ from the one that was asked for before a line says so.
 _TOLERANCE = 0.005
-# By how much the slabs that slices show may differ from their distance before a line says so.
-_GAP = 0.1
-# Voxels above the window that get a line: a few may be noise.
-_DENSE_SHARE = 1e-4
-# Clamping to the range and correcting the means in turn, until both hold to less than rounding.
-_ROUNDS = 8
+# Clamping to the range and correcting the means take turns until the means hold to so many HU, or so often.
+_CLOSE_HU = 0.3
+_ROUNDS = 60
 _LEAST_VOXELS = 8
 # The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
 _GRID_TOLERANCE = 0.1
@@ -113,7 +112,7 @@ class ThinSlicesd(MapTransform):
                 f"{_name(thick)} has {n_thick} slices, which make {n_thin} thin ones: give more slices, or a "
                 f"smaller slice_thickness, for at least {_LEAST_VOXELS}."
             )
-        _tell_gaps(thick, spacing)
+        tell_gaps(thick)
         thickness = n_thick * spacing / n_thin
         asked = abs(thickness / self.slice_thickness - 1) > _TOLERANCE
         logger.info(
@@ -128,8 +127,9 @@ class AgreeWithSlicesd(MapTransform):
     """Makes the slab means of a result equal the slices that were measured, in HU (eq. 12, last projection).
 
     What a slab lacks is added to all of its voxels alike, so detail within it stays. Rounding to whole HU
-    afterwards leaves less than 1 HU. No voxel gets a HU outside the range of the slices. Outside the region's
-    window the result is an interpolation, which rings beside bone and metal: a line says so.
+    afterwards leaves less than 1 HU. HU stay in the range of the slices, too; only where slabs share a voxel
+    (they are no whole number of voxels) and one is at the end of the range, the means may not allow it.
+    Outside the region's window the result is an interpolation, which rings beside bone: a line says so.
 
     Args:
         keys: results in HU, `(1, X, Y, Z)` on the thin grid.
@@ -152,41 +152,28 @@ class AgreeWithSlicesd(MapTransform):
         # its slab means are the slices themselves, see `SlabMeans.upsample`
         region = str(original.meta["region"])
         thick = slabs.thick(region_window(region).to_hu(original.as_tensor()[:1]))
-        _tell_rings(thick, region)
-        lowest, highest = float(thick.min()), float(thick.max())
+        tell_rings(thick, region)
         for key in self.key_iterator(d):
-            values = d[key].as_tensor().clamp(lowest, highest)
-            for _ in range(_ROUNDS if self.projection else 0):  # each undoes a little of what the other did
-                values = slabs.correct(values, thick).clamp(lowest, highest)
+            values = d[key].as_tensor().clamp(thick.min(), thick.max())
+            if self.projection:
+                values = _agreeing(values, thick, slabs)
             d[key] = regridded(d[key], values, d[key].affine)
         return d
 
 
-def _tell_rings(thick: torch.Tensor, region: str) -> None:
-    """One line where bone, metal or contrast medium lies above the region's window."""
-    upper = region_window(region).upper
-    share = float((thick > upper).float().mean())
-    if share > _DENSE_SHARE:
-        logger.warning(
-            "%.2g %% of the voxels (bone, metal or contrast medium) lie above %g HU, the end of the %s window: "
-            "edges there may ring in the thin slices. Read no bleeding from what lies beside bone.",
-            *(100 * share, upper, region),
-        )
-
-
-def _tell_gaps(thick: MetaTensor, spacing: float) -> None:
-    """One line where the header's SliceThickness is not the distance of the slices."""
-    try:
-        slab = float(thick.meta.get("SliceThickness") or spacing)
-    except ValueError:
-        return
-    if abs(slab / spacing - 1) > _GAP:
-        logger.warning(
-            "The slices of %s are %.4g mm thick and %.4g mm apart, so that they %s. They are taken as means over "
-            "their distance: the thin slices may be %s.",
-            *(_name(thick), slab, spacing),
-            *(("overlap", "too smooth") if slab > spacing else ("leave gaps", "wrong in the gaps")),
-        )
+def _agreeing(thin: torch.Tensor, thick: torch.Tensor, slabs: SlabMeans) -> torch.Tensor:
+    """`thin` with the slab means `thick`, and within their range where both can be."""
+    lowest, highest = thick.min(), thick.max()
+    thin = slabs.correct(thin, thick)
+    for _ in range(_ROUNDS):
+        beyond = ((thin < lowest) | (thin > highest)).any(dim=-1)  # only these lines need another round
+        if not beyond.any():
+            break
+        lines, wanted = thin[beyond].clamp(lowest, highest), thick[beyond]
+        far = (slabs.thick(lines) - wanted).abs().amax(dim=-1) > _CLOSE_HU
+        lines[far] = slabs.correct(lines[far], wanted[far])
+        thin[beyond] = lines
+    return thin
 
 
 def check_profile(profile: Sequence[float] | None) -> tuple[float, ...]:
