@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
@@ -18,6 +18,8 @@ import torch
 from meddiff_core.console import prepare_console
 
 _INTERRUPTED = "Interrupted: results that are written so far are whole."
+# Names of a long list that a sentence tells.
+_NAMED = 3
 
 
 class InputError(ValueError):
@@ -120,3 +122,14 @@ def _terminate(number: int, frame: FrameType | None) -> None:
         with suppress(OSError):  # nobody reads
             os.write(2, f"{_INTERRUPTED}\n".encode())
     raise SystemExit(128 + number)
+
+
+def listed(names: Mapping[str, Sequence[str]]) -> str:
+    """Names by what they are: "a, b (folder), c (no volume)"."""
+    return ", ".join(f"{some_of(these)} ({kind})" for kind, these in names.items() if these)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are: "a, b, c and 4 more"."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -26,7 +26,7 @@ RENAMED: dict[str, str] = {}
 
 _SEPARATOR = ReferenceResolver.sep
 # What MONAI itself may put into a config, or give to any.
-_MONAI_IDS = {ConfigParser.meta_key, "bundle_root", *DEFAULT_MLFLOW_SETTINGS["configs"]}
+_MONAI_IDS = {"bundle_root", *DEFAULT_MLFLOW_SETTINGS["configs"]}
 # What the command itself takes, such as config_file.
 _MONAI_ARGUMENTS = inspect.signature(run).parameters.keys() - {"override"}
 # Ids that are no options although their values are no components.
@@ -47,8 +47,9 @@ def check_options(parser: ConfigParser, folder: Path) -> None:
         InputError: an option that no config file declares and nothing reads, or a value as of `check_values`.
     """
     folder = folder.resolve()
+    beside = [path.parent for path in folder.parent.parent.glob(f"*/{folder.name}/metadata.json")]
     merged, others = [], {}
-    for path in sorted(folder.parents[1].glob(f"*/{folder.name}/*.json")):
+    for path in sorted(path for each in {folder, *beside} for path in each.glob("*.json")):
         content = _content(path)
         if content and _ids(content) <= parser.config.keys():
             merged.append(content)
@@ -85,7 +86,7 @@ def _unknown(parser: ConfigParser, files: list[dict[str, Any]]) -> Iterator[tupl
         if name in declared:
             same = [file[name] for file in files if name in file]
             yield from _unknown_within(parser, name, value, same, read)
-        elif name not in read and name not in _MONAI_IDS:
+        elif name not in read and name not in _MONAI_IDS and not name.startswith("_"):  # _meta_, _desc_
             yield name, []
 
 
@@ -109,7 +110,7 @@ def _unknown_within(
             accepted = _accepted(parser, value)
             if accepted is not None and key not in accepted:
                 yield inner, sorted(accepted)
-        elif declared and not isinstance(entry, Mapping | list) and inner not in read:
+        elif declared and not isinstance(entry, Mapping | list) and inner not in read and key != "_desc_":
             yield inner, sorted(known)
 
 
@@ -122,7 +123,10 @@ def _accepted(parser: ConfigParser, component: Mapping[str, Any]) -> set[str] | 
     accepted = set(ConfigComponent.non_arg_keys)
     # a class may hand its **options on to the class that it is made from
     for callee in [base.__init__ for base in called.__mro__] if isinstance(called, type) else [called]:
-        parameters = inspect.signature(callee).parameters.values()
+        try:
+            parameters = inspect.signature(callee).parameters.values()
+        except ValueError:  # written in C
+            return None
         accepted |= {parameter.name for parameter in parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return accepted

@@ -1,4 +1,4 @@
-"""Refuse flags that are neither true nor false, and paths that MONAI has turned into something else."""
+"""Refuse flags and counts that are none, and paths that MONAI has turned into something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser, ReferenceResolver
 
-from meddiff_core.errors import InputError, check_flag
+from meddiff_core.errors import InputError, check_count, check_flag
 
 PATHS = (
     "image",
@@ -30,12 +30,18 @@ PATHS = (
 )
 """Options that name a file or folder."""
 
+COUNTS = {
+    **dict.fromkeys(("max_epochs", "epoch_length", "batch_size", "accumulation_steps", "val_interval"), 1),
+    "num_workers": 0,
+}
+"""Whole numbers of training that MONAI and torch take unseen, and the least of each."""
+
 LISTS = ("image", "anatomy", "data_list")
-"""Those of them that may be a list."""
+"""Options of `PATHS` that may be a list."""
 
 
 def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> None:
-    """Check the flags and paths in a config that do not stand so in its files.
+    """Check the flags, counts and paths in a config that do not stand so in its files.
 
     A flag is an option that a file says to be true or false.
 
@@ -44,16 +50,20 @@ def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> No
         files: what the config files hold that it was made of.
 
     Raises:
-        InputError: a flag is neither true nor false; a path is a number, or an expression or reference that
-            MONAI cannot resolve. The sentence says what to type.
+        InputError: a flag is neither true nor false; a count is none; a path is a number, or an expression or
+            reference that MONAI cannot resolve. The sentence says what to type.
     """
     for name, given in parser.config.items():
         declared = [file[name] for file in files if name in file]
-        if given is None or given in declared:
-            continue
+        if given is None or (type(given), given) in ((type(value), value) for value in declared):
+            continue  # 0 is no false, although Python finds them equal
         if name in PATHS:
             _check_path(parser, name, given)
-        elif any(isinstance(value, bool) for value in declared) and not str(given).startswith(("$", "@")):
+        elif str(given).startswith(("$", "@")):
+            continue
+        elif name in COUNTS:
+            check_count(name, given, COUNTS[name])
+        elif any(isinstance(value, bool) for value in declared):
             check_flag(name, given)
 
 

@@ -113,8 +113,6 @@ def _slice(pixels, directions, spacing, position, number, attributes) -> FileDat
         None, {}, preamble=bytes(128), file_meta=meta, is_implicit_VR=False, is_little_endian=True
     )
     ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-    for keyword, value in attributes.items():
-        setattr(ds, keyword, value)
     ds.StudyInstanceUID = ds.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.1"
     ds.InstanceNumber = number + 1
     ds.ImagePositionPatient = [f"{v:.9g}" for v in position]
@@ -126,4 +124,6 @@ def _slice(pixels, directions, spacing, position, number, attributes) -> FileDat
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
     ds.RescaleSlope, ds.RescaleIntercept = 1, -1024
     ds.PixelData = (pixels.astype(np.int32) + 1024).astype(np.uint16).tobytes()
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
     return ds

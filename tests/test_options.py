@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from meddiff_core import option_names
 from meddiff_core.errors import InputError
 from meddiff_core.option_names import check_options
-from meddiff_core.option_values import PATHS
+from meddiff_core.option_values import COUNTS, PATHS
 
 BUNDLES = Path(__file__).parents[1] / "bundles"
 DENOISING = ("ct_denoising/inference.json",)
@@ -65,8 +65,21 @@ KNOWN = [
     (DENOISING, {"postprocessing#transforms#0#_disabled_": True, "_meta_#name": "other"}),
     (DENOISING, {"folder": "a", "output_dir": "$@folder + 'b'"}),
     (DENOISING, {"image": ["a.nii.gz", Path("b.nii.gz")], "dry_run": "$1 == 1"}),
-    (DENOISING, {"run_name": "first", "experiment_name": "any"}),
+    (DENOISING, {"run_name": "first", "experiment_name": "any", "_desc_": "mine"}),
+    (DENOISING, {"presets#fast#_desc_": "mine", "steps": {"_target_": "torch.tensor", "data": 1}}),
     (EVALUATION, {"data_list": "list.json", "key_metric#other": {"_target_": "MeanDice"}}),
+    # what MONAI Label gives
+    (
+        ("ct_lesion_generation/train.json",),
+        {"train#data": [], "validate#data": [], "validate#dataset#data": [], "train#dataset#data": []}
+        | {
+            "train#trainer#max_epochs": 2,
+            "train#handlers": [],
+            "trained_part": "$@ema.ema_model",
+            "device": "cpu",
+        }
+        | {"start_from": "$None", "tracking_uri": "file:runs", "output_dir": "runs"},
+    ),
     (TRAINING, {"train#dataset#data": [], "train#trainer#amp": True, "start_from": "model.pt"}),
 ]
 
@@ -103,6 +116,14 @@ def test_an_overlay_of_ones_own_may_add_what_it_reads(tmp_path):
     check((BUNDLES / "ct_denoising" / "configs" / "inference.json", overlay), {})
 
 
+def test_a_config_of_ones_own_is_checked_wherever_it_lies(tmp_path):
+    own = tmp_path / "mine.json"
+    own.write_bytes((BUNDLES / "ct_denoising" / "configs" / "inference.json").read_bytes())
+    with pytest.raises(InputError, match="did you mean noise_level"):
+        check((own,), {"noise_levle": 3})
+    check_options(ConfigParser({"image": 3}), Path("/"))
+
+
 def test_a_former_name_is_answered_with_the_new_one(monkeypatch):
     monkeypatch.setitem(option_names.RENAMED, "sigma", "noise_level")
     with pytest.raises(InputError, match="The option sigma is now called noise_level"):
@@ -124,6 +145,7 @@ VALUES = [
     ({"output_dir": "out#1"}, "output_dir is out::1: MONAI's configs turn # into ::, so rename"),
     ({"report": "yes"}, "report is 'yes': use true or false."),
     ({"report": 1}, "report is 1: use true or false."),
+    ({"report": 0}, "report is 0: use true or false."),
     ({"keep_identifiers": "on"}, "keep_identifiers is 'on': use true or false."),
 ]
 
@@ -132,6 +154,15 @@ VALUES = [
 def test_a_value_that_is_none_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         check(DENOISING, options)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_of_training_is_checked(name, value):
+    with pytest.raises(
+        InputError, match=f"{name} is {value!r}: use a whole number of at least {COUNTS[name]}"
+    ):
+        check(TRAINING, {name: value})
 
 
 def test_every_option_that_names_a_file_is_one_of_a_config():

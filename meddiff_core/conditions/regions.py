@@ -1,4 +1,4 @@
-"""Body regions: the class that conditions the network and the HU window that goes with it."""
+"""Body regions and HU windows: the class that conditions the network says both."""
 
 from __future__ import annotations
 
@@ -40,14 +40,19 @@ class HUWindow:
 
 # Levels and widths: MedDiff-FM, section "Implementation details". `unknown` is the null class of
 # classifier-free training; where it needs a window it takes the widest, which loses the least.
-_WINDOWS = {
+_REGION_WINDOWS = {
     "unknown": HUWindow(-500, 1800),
     "head_neck": HUWindow(50, 400),
     "chest": HUWindow(-500, 1800),
     "abdomen": HUWindow(60, 360),
 }
-REGIONS: tuple[str, ...] = tuple(_WINDOWS)
-"""Region names; the position in this tuple is the class id, 0 is the null class."""
+FULL = "full"
+"""The class of patches of any region in the HU window -1024 to 3071: all that 12 bits hold."""
+_HU_WINDOWS = _REGION_WINDOWS | {FULL: HUWindow(1023.5, 4095)}
+REGIONS: tuple[str, ...] = tuple(_REGION_WINDOWS)
+"""Region names; the first is the null class."""
+CLASSES: tuple[str, ...] = tuple(_HU_WINDOWS)
+"""Class names; the position in this tuple is the class id, 0 is the null class."""
 
 
 WIDEST = "chest"
@@ -56,16 +61,16 @@ WIDEST = "chest"
 
 def check_region(region: str) -> str:
     """Return `region` if it is one of `REGIONS`; raise `InputError` otherwise."""
-    if region not in _WINDOWS:
+    if region not in REGIONS:
         raise InputError(f"Unknown region {region!r}: use one of {', '.join(REGIONS)}, or auto.")
     return region
 
 
 def region_window(region: str) -> HUWindow:
-    """HU window of a region name. Raises `InputError` for an unknown name."""
-    return _WINDOWS[check_region(region)]
+    """HU window of a region, or of the class `full`. Raises `InputError` for an unknown name."""
+    return _HU_WINDOWS[region if region == FULL else check_region(region)]
 
 
 def region_id(region: str) -> int:
-    """Class id of a region name. Raises `InputError` for an unknown name."""
-    return REGIONS.index(check_region(region))
+    """Class id of a region, or of the class `full`. Raises `InputError` for an unknown name."""
+    return CLASSES.index(region if region == FULL else check_region(region))

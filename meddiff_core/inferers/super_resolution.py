@@ -21,7 +21,7 @@ from meddiff_core.physics.slab_layout import SlabLayout
 class SuperResolutionInferer(VolumeInferer):
     """Fills in the detail between thick slices; the ControlNet's condition is their interpolation.
 
-    One step gives the answer of least error, from the mean of the noise (see `MeanStartPrepareBatch`). More
+    One step gives the answer of least error, from the mean of the noise (see `MeanStart`). More
     steps draw one possible image from noise, whose slab means a data step takes to the slices after each but
     the last. The result agrees with them exactly after `AgreeWithSlicesd`.
 

@@ -54,6 +54,7 @@ class ControlledDenoiser(nn.Module):
         x: torch.Tensor,
         timesteps: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
+        noise_code: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Predict eps or v, `(B, 1, X, Y, Z)`, from `(B, 5 + K, X, Y, Z)`; see `CTDenoiser`.
 
@@ -62,7 +63,7 @@ class ControlledDenoiser(nn.Module):
         missing = CONTROL.start + self.control.channels - x.shape[1]
         if missing > 0:
             x = torch.cat([x, x.new_zeros(x.shape[0], missing, *x.shape[2:])], dim=1)
-        return self.foundation(x, timesteps, class_labels, control=self.control)
+        return self.foundation(x, timesteps, class_labels, noise_code, control=self.control)
 
 
 class ControlBranch(nn.Module):

@@ -11,7 +11,8 @@ from monai.networks.utils import pixelshuffle
 from torch import nn
 from torch.nn import functional as F
 
-from meddiff_core.conditions.regions import REGIONS
+from meddiff_core.conditions.regions import CLASSES
+from meddiff_core.networks.class_embedding import ClassEmbedding
 from meddiff_core.networks.condition_stem import ConditionStem, cells_of
 from meddiff_core.networks.detail_stream import DetailStream
 
@@ -97,7 +98,7 @@ class CTDenoiser(nn.Module):
             "spatial_dims": 3,
             "in_channels": cell + self.stem.out_channels,
             "num_res_blocks": num_res_blocks,
-            "num_class_embeds": len(REGIONS),
+            "num_class_embeds": len(CLASSES),
             "use_flash_attention": True,
             **options,
         }
@@ -106,6 +107,7 @@ class CTDenoiser(nn.Module):
             **self.encoder_options, out_channels=cell * context_channels if detail_channels else 1
         )
         width = options["channels"][0]
+        self.unet.class_embedding = ClassEmbedding(len(CLASSES), 4 * width)
         self.detail = (
             DetailStream(detail_channels, detail_convolutions, context_channels, label_channels, 4 * width)
             if detail_channels
@@ -119,6 +121,7 @@ class CTDenoiser(nn.Module):
         x: torch.Tensor,
         timesteps: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
+        noise_code: torch.Tensor | None = None,
         control: Control | None = None,
     ) -> torch.Tensor:
         """Predict eps or v, `(B, 1, X, Y, Z)`.
@@ -127,7 +130,9 @@ class CTDenoiser(nn.Module):
             x: `(B, 5 + K, X, Y, Z)`: noisy image in [-1, 1] scale, coordinates x, y, z in [-1, 1], anatomy
                 label; K further control channels are for a ControlNet and ignored without one.
             timesteps: `(B,)` long, 0 to 999; default 0.
-            class_labels: `(B,)` long region ids, default 0, the null class.
+            class_labels: `(B,)` long class ids, default 0, the null class.
+            noise_code: `(B, CODE_LENGTH)`, what is known of the noise's spectrum, see `NoiseSpectrum.code`;
+                default zero: white, or unknown.
             control: adds to the hidden states, see `ControlledDenoiser`.
         """
         if any(size % self.divisor for size in x.shape[2:]):
@@ -140,6 +145,8 @@ class CTDenoiser(nn.Module):
         labels = self.stem.embed(x[:, 4:5])
         features = self._features(x, labels)
         added = control.unet_residuals(features, x[:, 5:], timesteps, class_labels) if control else {}
+        if noise_code is not None:
+            class_labels = torch.cat([class_labels[:, None].to(noise_code), noise_code], dim=1)
         output = self.unet(features, timesteps, class_labels=class_labels, **added)
         if self.detail is None:
             return output
@@ -156,7 +163,7 @@ class CTDenoiser(nn.Module):
         return torch.cat([cells_of(x[:, :1], self.factor), self.stem(x[:, 1:4], labels)], dim=1)
 
     def embedding(self, timesteps: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
-        """The U-Net's own embedding of time and region, activated, `(B, E)`; the detail stream shares it."""
+        """The U-Net's own embedding of time and class, activated, `(B, E)`; the detail stream shares it."""
         time = get_timestep_embedding(timesteps, self.unet.block_out_channels[0])
         time = time.to(self.unet.class_embedding.weight.dtype)
         return F.silu(self.unet.time_embed(time) + self.unet.class_embedding(class_labels))

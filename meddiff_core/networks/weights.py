@@ -13,6 +13,17 @@ from meddiff_core.errors import InputError, check_flag
 from meddiff_core.files import check_sha256
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 
+UNREADABLE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What torch raises of a file that is damaged, or none of its own."""
+
 _FOUNDATION = "foundation."
 """How names begin that belong to the foundation in a whole `ControlledDenoiser`."""
 
@@ -130,5 +141,5 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     check_sha256(path, data)
     try:
         return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-    except (RuntimeError, ValueError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise InputError(f"Weights {path} are damaged: get them again.") from error

@@ -6,11 +6,10 @@ import numpy as np
 from scipy import fft
 
 from meddiff_core.errors import InputError
-from meddiff_core.physics.sinogram import apodisation, sinogram_noise
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.sinogram import sinogram_noise
 
 KINDS = ("white", "correlated", "sinogram")
-# Standard deviation of a slice of 1.5 mm full width at half maximum; thin-slice protocols have 1 to 2 mm.
-_SLICE_SIGMA_MM = 1.5 / 2.355
 
 
 def white_noise(hu: np.ndarray, sigma_hu: float, seed: int) -> np.ndarray:
@@ -24,31 +23,10 @@ def white_noise(hu: np.ndarray, sigma_hu: float, seed: int) -> np.ndarray:
     return hu + np.float32(sigma_hu) * _normal(hu.shape, seed)
 
 
-def noise_power(shape: tuple[int, ...], spacing: tuple[float, ...]) -> np.ndarray:
-    """Noise power spectrum of `correlated_noise` on a grid `(X, Y, Z)` or one slice `(X, Y)`, mean 1.
-
-    In-plane it is what filtered backprojection makes of white projection noise: the ramp times the squared
-    apodisation of the reconstruction kernel (Riederer, Pelc and Chesler, "The noise power spectrum in
-    computed X-ray tomography", 1978). Along z it is the spectrum of a Gaussian slice profile of 1.5 mm.
-
-    Args:
-        shape: voxels per axis, in the layout of `fft.fftfreq`.
-        spacing: voxel size in mm, as many as `shape`.
-    """
-    fx, fy, *fz = np.meshgrid(
-        *(fft.fftfreq(n, d) for n, d in zip(shape, spacing, strict=True)), indexing="ij", sparse=True
-    )
-    radial = np.hypot(fx, fy)
-    power = radial * apodisation(radial, max(spacing[:2])) ** 2
-    if fz:
-        power = power * np.exp(-((2 * np.pi * _SLICE_SIGMA_MM * fz[0]) ** 2))
-    return (power / power.mean()).astype(np.float32)
-
-
 def correlated_noise(
     hu: np.ndarray, sigma_hu: float, spacing: tuple[float, float, float], seed: int
 ) -> np.ndarray:
-    """Add stationary Gaussian noise with the power spectrum of CT (`noise_power`).
+    """Add stationary Gaussian noise with the power spectrum of CT (`NoiseSpectrum.of_scanner`).
 
     Args:
         hu: scan `(X, Y, Z)` in HU, slices along the last axis.
@@ -56,7 +34,8 @@ def correlated_noise(
         spacing: voxel size in mm.
         seed: same seed, same noise.
     """
-    amplitude = np.sqrt(noise_power(hu.shape, spacing)[..., : hu.shape[-1] // 2 + 1])
+    power = NoiseSpectrum.of_scanner(spacing).power(hu.shape).numpy()
+    amplitude = np.sqrt(power[..., : hu.shape[-1] // 2 + 1])
     noise = fft.irfftn(fft.rfftn(_normal(hu.shape, seed)) * amplitude, s=hu.shape)
     return hu + np.float32(sigma_hu / noise.std()) * noise
 

@@ -8,27 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from meddiff_core.physics.kernel import apodisation
+
 MU_WATER = 0.02
 """Attenuation of water per mm at about 70 keV, the mean energy of a 120 kV beam (NIST XCOM: 0.0193)."""
 PHOTONS = 2e5
 """Photons per detector element and view of the full-dose scan."""
 _ELECTRONIC = 10.0  # standard deviation of the read-out noise, in photons
 _VIEWS = 360
-_PEAK = 0.2  # cycles/mm, a soft body kernel; see `apodisation`
-
-
-def apodisation(frequency, spacing: float):
-    """Gaussian that the reconstruction kernel multiplies the ramp by.
-
-    The noise power `f * apodisation(f)^2` peaks at 0.2 / mm. On grids coarser than 1 mm the peak moves to 0.4
-    of the Nyquist frequency, as if the kernel had been chosen for that grid.
-
-    Args:
-        frequency: array in cycles/mm.
-        spacing: in-plane voxel size in mm.
-    """
-    peak = _PEAK / max(1.0, spacing)
-    return np.exp(-((frequency / (2 * peak)) ** 2))
 
 
 def sinogram_noise(

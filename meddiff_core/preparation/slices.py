@@ -17,6 +17,7 @@ from scipy import ndimage
 from meddiff_core.commands import three_numbers
 from meddiff_core.conditions.regions import HUWindow, region_window
 from meddiff_core.errors import InputError, check_count
+from meddiff_core.transforms.dicom import read_slice
 from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import volume_suffix
 
@@ -135,6 +136,9 @@ def _stack(files: list[Path], window: HUWindow | None = None) -> np.ndarray:
 
 def _read(path: Path) -> np.ndarray:
     """Pixels `(X, Y)`, columns and then rows, the patient's front first."""
+    if _suffix(path) == ".dcm":
+        pixels, axes = read_slice(path)
+        return _upright(pixels, np.diag(axes), path)
     try:
         image = itk.imread(str(path))
         array = np.squeeze(itk.array_from_image(image))
@@ -145,9 +149,14 @@ def _read(path: Path) -> np.ndarray:
         array = array[..., 0]  # grey that was stored in colours
     if array.ndim != 2:
         raise InputError(f"{path} is not one grey slice ({' x '.join(map(str, array.shape))}): convert it.")
+    return _upright(array.T, directions, path)
+
+
+def _upright(pixels: np.ndarray, directions: np.ndarray, path: Path) -> np.ndarray:
+    """Turn `(X, Y)` so that its axes run to the patient's left and back, as far as flips can."""
     if (np.abs(directions) < 0.5).any():
         raise InputError(f"{path} is not an axial slice: reformat it.")
-    return array.T[tuple(slice(None, None, int(np.sign(d))) for d in directions)]
+    return pixels[tuple(slice(None, None, int(np.sign(d))) for d in directions)]
 
 
 def _picture_hu(grey: np.ndarray, window: HUWindow, path: Path) -> np.ndarray:

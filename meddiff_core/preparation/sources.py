@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.misc import is_dicom
 
 from meddiff_core.conditions.regions import check_region
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, listed
 from meddiff_core.preparation.layout import Layout, Masks, Match
-from meddiff_core.transforms.scans import scan_stem, volume_suffix
+from meddiff_core.transforms.dicom_files import ct_header, holds_dicom
+from meddiff_core.transforms.dicom_header import OWN_RESULT
+from meddiff_core.transforms.scans import scan_stem, volume_suffix, without_results
+
+logger = logging.getLogger("meddiff")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ def parse_regions(option: str) -> tuple[tuple[str, str], ...]:
 def find_sources(folder: Path, layout: Layout, rules: Rules) -> list[Source]:
     """CTs of `folder` and its subfolders, sorted by path. A mask of another CT is none, nor is a hidden file.
 
+    Results of this program and DICOM images of other modalities are left out with a line.
+
     Raises:
         InputError: the folder does not exist or holds no CT.
     """
@@ -87,6 +93,10 @@ def find_sources(folder: Path, layout: Layout, rules: Rules) -> list[Source]:
     found = [_source(folder, path, match, rules) for path, match in matches if match]
     masks = {mask for source in found for mask in source.labels.files + source.lesions.files}
     sources = [source for source in found if source.image not in masks]
+    scans, results = without_results([source.image for source in sources])
+    if results:
+        logger.warning("%s: left out %s.", folder, listed({OWN_RESULT: [path.name for path in results]}))
+    sources = [source for source in sources if source.image in scans]
     if not sources:
         raise InputError(
             f"{folder} holds no CT: put NIfTI, NRRD or MHA files or folders with DICOM series into it,"
@@ -99,19 +109,20 @@ def _candidates(folder: Path) -> Iterator[Path]:
     """Volume files, and folders in which the slices of a CT lie."""
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if _ct_header(Path(root)):
+        if _holds_ct(Path(root)):
             yield Path(root)
         yield from (Path(root, name) for name in sorted(files) if volume_suffix(name) and name[0] != ".")
 
 
-def _ct_header(folder: Path) -> pydicom.Dataset | None:
-    """Modality and patient of the first CT slice in a folder; `None` if there is none, as beside a PET."""
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not volume_suffix(path) and is_dicom(path):
-            header = pydicom.dcmread(path, specific_tags=["Modality", "PatientID"], stop_before_pixels=True)
-            if header.get("Modality") == "CT":
-                return header
-    return None
+def _holds_ct(folder: Path) -> bool:
+    try:
+        if ct_header(folder) is not None:
+            return True
+    except InputError:  # preparing it says what is wrong
+        return True
+    if holds_dicom(folder):
+        logger.warning("%s is left out: its DICOM images are no slices of a CT.", folder)
+    return False
 
 
 def _source(folder: Path, image: Path, match: Match, rules: Rules) -> Source:
@@ -135,6 +146,16 @@ def _patient(name: str, image: Path, match: Match, rules: Rules) -> str:
         return found.group(1)
     if match.patient():
         return match.patient()
-    patient_id = image.is_dir() and _ct_header(image).get("PatientID")
+    patient_id = image.is_dir() and _patient_id(image)
     # Only that two series share a patient matters here; the id itself stays in the hospital's files.
     return hashlib.sha256(str(patient_id).encode()).hexdigest()[:12] if patient_id else name
+
+
+def _patient_id(series: Path) -> str | None:
+    try:
+        slice_file = ct_header(series).filename
+    except InputError:  # preparing it says what is wrong
+        return None
+    return pydicom.dcmread(slice_file, specific_tags=["PatientID"], stop_before_pixels=True, force=True).get(
+        "PatientID"
+    )

@@ -41,10 +41,6 @@ class SaveAnomalyPictured(PictureTransform):
         lesion_key: mask of the true lesions, to compare with; default None.
         output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name. Default "anomaly".
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(

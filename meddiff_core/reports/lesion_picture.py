@@ -31,10 +31,6 @@ class SaveLesionPictured(PictureTransform):
             because the whole CT is synthetic.
         output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name. Default "lesion".
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.files import whole_file
+from meddiff_core.reports.beside import beside_result
 from meddiff_core.reports.page_scene import page_scene
 from meddiff_core.reports.page_text import page_tables, page_title
 from meddiff_core.reports.page_volumes import MAX_VOXELS, frame_for
@@ -23,13 +23,13 @@ from meddiff_core.reports.picture_transform import in_ras
 from meddiff_core.transforms.provenance import Provenance
 from meddiff_core.transforms.scans import result_name
 
-logger = logging.getLogger("meddiff")
-
 _ASSETS = resources.files("meddiff_core.reports") / "page_assets"
 
 
 class SavePaged(MapTransform):
     """Write `<stem>_<postfix>.html`, a result to scroll through; for postprocessing, after `Invertd`.
+
+    A page that fails is a line in the log: the result stands without it.
 
     Args:
         keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
@@ -40,10 +40,6 @@ class SavePaged(MapTransform):
         overlays: title and key of masks, label maps, or maps in HU on the same grid; default none.
         output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name. Default "denoised".
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(
@@ -67,10 +63,10 @@ class SavePaged(MapTransform):
         for key in self.key_iterator(d):
             meta = d[key].meta
             path = self.output_dir / f"{result_name(meta, self.postfix)}.html"
-            spacing, arrays = in_ras({n: d[k] for n, k in (self.volumes | self.overlays).items()})
-            volumes, overlays = ({n: arrays[n] for n in part} for part in (self.volumes, self.overlays))
-            write_page(path, volumes, overlays, spacing, self.provenance.record(meta))
-            logger.info("Wrote %s", path)
+            with beside_result(path):
+                spacing, arrays = in_ras({n: d[k] for n, k in (self.volumes | self.overlays).items()})
+                volumes, overlays = ({n: arrays[n] for n in part} for part in (self.volumes, self.overlays))
+                write_page(path, volumes, overlays, spacing, self.provenance.record(meta))
         return d
 
 
@@ -108,7 +104,8 @@ def write_page(
         script=_asset("planes.js") + _asset("page.js"),
     )
     with whole_file(path) as draft:
-        draft.write_text(page, encoding="utf-8")
+        # the name of a file may hold bytes that are no characters
+        draft.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _asset(name: str) -> str:

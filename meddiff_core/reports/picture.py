@@ -32,10 +32,6 @@ class SavePictured(PictureTransform):
         original_key: the input in HU on the same grid: a copy made right after loading, default "original".
         output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name and above the result. Default "denoised".
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(

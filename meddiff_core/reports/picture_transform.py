@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Orientation
 
 from meddiff_core.conditions.regions import region_window
+from meddiff_core.reports.beside import beside_result
 from meddiff_core.transforms.scans import result_name
-
-logger = logging.getLogger("meddiff")
 
 
 class PictureTransform(MapTransform):
     """Write `<stem>_<postfix>.png`: volumes of one grid in RAS, given to a function that draws them.
+
+    A picture that fails is a line in the log: the result stands without it.
 
     Args:
         keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown, and
@@ -27,10 +27,6 @@ class PictureTransform(MapTransform):
         draw: called with `window`, `path`, `spacing` and the volumes `(X, Y, Z)` by the names below.
         result: the name of the result among its arguments.
         companions: name of each other argument and its key; None leaves it out.
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(
@@ -56,9 +52,9 @@ class PictureTransform(MapTransform):
             path = self.output_dir / f"{result_name(meta, self.postfix)}.png"
             window = region_window(str(meta.get("region", "unknown")))
             names = {self.result: key} | self.companions
-            spacing, volumes = in_ras({name: d[k] for name, k in names.items()})
-            self.draw(window=window, path=path, spacing=spacing, **volumes)
-            logger.info("Wrote %s", path)
+            with beside_result(path):
+                spacing, volumes = in_ras({name: d[k] for name, k in names.items()})
+                self.draw(window=window, path=path, spacing=spacing, **volumes)
         return d
 
 

@@ -26,10 +26,6 @@ class SaveSynthesisPictured(PictureTransform):
         output_dir: folder to write to; made if absent.
         postfix: says what was done, in the file's name. Default "synthetic".
         label_key: the real CT in HU on the same grid, to compare with; default None.
-
-    Raises:
-        InputError: the file cannot be written.
-        ValueError: the volumes are not on one grid.
     """
 
     def __init__(

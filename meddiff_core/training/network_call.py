@@ -43,7 +43,7 @@ class OneStepInferer(AutocastInferer):
         self.schedule = schedule
 
     def __call__(
-        self, inputs: torch.Tensor, network: Any, timesteps: torch.Tensor, class_labels: torch.Tensor
+        self, inputs: torch.Tensor, network: Any, timesteps: torch.Tensor, **conditions: torch.Tensor
     ) -> torch.Tensor:
-        prediction = super().__call__(inputs, network, timesteps=timesteps, class_labels=class_labels)
+        prediction = super().__call__(inputs, network, timesteps=timesteps, **conditions)
         return self.schedule.to_x0(prediction, inputs[:, :1], timesteps).clamp(-1, 1)

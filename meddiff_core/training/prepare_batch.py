@@ -6,30 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.engines.utils import DiffusionPrepareBatch
+from monai.engines.utils import PrepareBatch
 
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.training.noise_kinds import NoisyPatches, WhiteNoise
+
+Prepared = tuple[torch.Tensor, torch.Tensor, tuple, dict[str, torch.Tensor]]
 
 
-class FoundationPrepareBatch(DiffusionPrepareBatch):
-    """Makes `(inputs, target, (), {timesteps, class_labels})` from a batch of patches.
+class FoundationPrepareBatch(PrepareBatch):
+    """Makes `(inputs, target, (), {timesteps, class_labels, noise_code})` from a batch of patches.
 
-    Inputs are `(B, 5 + K, X, Y, Z)`: noisy image, coordinates, anatomy, control. Region and anatomy are
-    dropped at random, each on its own, so that both are optional at inference (classifier-free guidance).
-    Anatomy is dropped more often in the low-noise range: a scan to be denoised mostly comes without a map,
-    while synthesis, which starts from pure noise, has one.
+    Inputs are `(B, 5 + K, X, Y, Z)`: noisy image, coordinates, anatomy, control. The target is `(B, 2, X, Y,
+    Z)`: what to predict, and the weight of each voxel in the loss. Each patch gets one kind of noise.
+    Region and anatomy are dropped at random, each on its own, so that both are optional at inference
+    (classifier-free guidance).
 
     Args:
         schedule: noise schedule; it also knows what the network predicts.
-        low_noise_share: share of the timesteps drawn from `low_noise_range`. Denoising starts in that range.
-        high_noise_share: share drawn from `high_noise_range`, where the conditions are learned: at less noise
-            the image itself tells what they would. The rest is drawn from all timesteps.
-        low_noise_range: first and last timestep of that range.
-        high_noise_range: first and last timestep of that range.
+        noise: kinds of noise, each with its share; default white noise at all timesteps, as in the paper.
         drop_region: how often the region becomes the null class; 0.1.
-        drop_anatomy: how often the anatomy becomes the null label; 0.1 as in the paper.
-        drop_anatomy_low_noise: the same for timesteps within `low_noise_range`.
         control_keys: further maps of the batch, `(B, C, X, Y, Z)`, that follow the anatomy in the inputs: the
             condition of a ControlNet. Never dropped: without it there is nothing to fine-tune for.
     """
@@ -37,45 +35,14 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
     def __init__(
         self,
         schedule: NoiseSchedule,
-        low_noise_share: float = 0.3,
-        high_noise_share: float = 0.4,
-        low_noise_range: Sequence[int] = (10, 250),
-        high_noise_range: Sequence[int] = (600, 999),
+        noise: Sequence[WhiteNoise] = (WhiteNoise(),),
         drop_region: float = 0.1,
-        drop_anatomy: float = 0.1,
-        drop_anatomy_low_noise: float = 0.6,
         control_keys: Sequence[str] = (),
     ) -> None:
-        super().__init__(num_train_timesteps=schedule.num_train_timesteps)
         self.schedule = schedule
-        self.low_noise_share = low_noise_share
-        self.high_noise_share = high_noise_share
-        self.low_noise_range = tuple(low_noise_range)
-        self.high_noise_range = tuple(high_noise_range)
+        self.noise = list(noise)
         self.drop_region = drop_region
-        self.drop_anatomy = drop_anatomy
-        self.drop_anatomy_low_noise = drop_anatomy_low_noise
         self.control_keys = tuple(control_keys)
-
-    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
-        """Timesteps `(B,)`: a mixture of the low-noise range, the high-noise range, and all of them."""
-        n, device = images.shape[0], images.device
-        t = torch.randint(0, self.num_train_timesteps, (n,), device=device)
-        low, high = (
-            torch.randint(first, last + 1, (n,), device=device)
-            for first, last in (self.low_noise_range, self.high_noise_range)
-        )
-        draw = torch.rand(n, device=device)
-        t = torch.where(draw < self.low_noise_share, low, t)
-        return torch.where(draw > 1 - self.high_noise_share, high, t)
-
-    def get_noisy(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """What the network sees of the images."""
-        return self.schedule.add_noise(images, noise, timesteps)
-
-    def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """What the network should predict: v or eps, as the schedule says."""
-        return self.schedule.target(images, noise, timesteps)
 
     def __call__(
         self,
@@ -83,59 +50,62 @@ class FoundationPrepareBatch(DiffusionPrepareBatch):
         device: str | torch.device | None = None,
         non_blocking: bool = False,
         **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict[str, torch.Tensor]]:
+    ) -> Prepared:
         def send(x: torch.Tensor) -> torch.Tensor:
             return torch.as_tensor(x).to(device=device, non_blocking=non_blocking, dtype=torch.float32)
 
         image, coords, anatomy = (send(batchdata[key]) for key in ("image", "coords", "anatomy"))
         regions = torch.tensor([region_id(name) for name in batchdata["region"]], device=device)
-        timesteps = self.get_timesteps(image)
-        regions, anatomy = self.drop_conditions(regions, anatomy, timesteps)
-        noise = self.get_noise(image)
-        noisy = self.get_noisy(image, noise, timesteps)
+        kinds = self.draw_kinds(len(image), batchdata.get("min_timestep"))
+        patches = self.add_noise(image, kinds)
+        drop = torch.tensor([self.noise[kind].drop_anatomy for kind in kinds])
+        regions, anatomy = self.drop_conditions(regions, anatomy, drop)
         control = [send(batchdata[key]) for key in self.control_keys]
-        inputs = torch.cat([noisy, coords, anatomy, *control], dim=1)
-        target = self.get_target(image, noise, timesteps)
-        return inputs, target, (), {"timesteps": timesteps, "class_labels": regions}
+        inputs = torch.cat([patches.noisy, coords, anatomy, *control], dim=1)
+        target = torch.cat([patches.target, self.weigh(patches.weight, control)], dim=1)
+        conditions = {"class_labels": regions, "noise_code": patches.noise_code}
+        return inputs, target, (), {"timesteps": patches.timesteps} | conditions
+
+    def draw_kinds(self, n: int, min_timestep: Sequence[int] | None = None) -> list[int]:
+        """Which kind of noise each of `n` patches gets, by the shares of those that it may get.
+
+        Args:
+            n: patches.
+            min_timestep: least timestep of each patch: a coarse volume has no texture to learn from at less
+                noise. A patch gets only kinds that begin there or later; default all.
+        """
+        shares = torch.tensor([[kind.share for kind in self.noise]]).repeat(n, 1)
+        if min_timestep is not None:
+            first = torch.tensor([kind.first for kind in self.noise])
+            shares = shares * (first >= torch.as_tensor(min_timestep).reshape(-1, 1).cpu())
+        return torch.multinomial(shares, 1)[:, 0].tolist()
+
+    def add_noise(self, images: torch.Tensor, kinds: Sequence[int]) -> NoisyPatches:
+        """The patches `(B, 1, X, Y, Z)`, each with the noise of its kind."""
+        parts = [self.noise[kind](self.schedule, images[i : i + 1]) for i, kind in enumerate(kinds)]
+        return NoisyPatches(*(torch.cat([getattr(part, name) for part in parts]) for name in _FIELDS))
+
+    def weigh(self, weight: torch.Tensor, control: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Weight of each voxel in the loss, from that of the noise and the control channels."""
+        return weight
 
     def drop_conditions(
-        self, regions: torch.Tensor, anatomy: torch.Tensor, timesteps: torch.Tensor
+        self, regions: torch.Tensor, anatomy: torch.Tensor, drop_anatomy: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Replace regions `(B,)` and anatomy `(B, 1, X, Y, Z)` by their null classes at random."""
-        chance = torch.rand(2, *regions.shape, device=regions.device)
-        low = (timesteps >= self.low_noise_range[0]) & (timesteps <= self.low_noise_range[1])
-        lost = chance[1] < torch.where(low, self.drop_anatomy_low_noise, self.drop_anatomy)
-        regions = torch.where(chance[0] < self.drop_region, 0, regions)
+        """Replace regions `(B,)` and anatomy `(B, 1, X, Y, Z)` by their null classes at random.
+
+        Args:
+            regions: region ids.
+            anatomy: labels.
+            drop_anatomy: how often each patch loses its anatomy, `(B,)`.
+        """
+        chance = torch.rand(2, *regions.shape)
+        lost = (chance[1] < drop_anatomy).to(anatomy.device)
+        regions = torch.where((chance[0] < self.drop_region).to(regions.device), 0, regions)
         return regions, anatomy.masked_fill(lost[:, None, None, None, None], 0.0)
 
 
-class MeanStartPrepareBatch(FoundationPrepareBatch):
-    """`FoundationPrepareBatch` that also trains the one-step answer of least error, from the control alone.
-
-    At the last timestep nothing of the image is left; the expected answer over all noise is asked for there,
-    with the noise's own mean, zero, as the input. Measured in super-resolution: an answer from drawn noise
-    carries some of it, 0.2 to 0.8 dB, which the average of several draws takes out.
-
-    Args:
-        schedule: noise schedule.
-        mean_start_share: share of the timesteps that are the last one.
-        options: see `FoundationPrepareBatch`.
-    """
-
-    def __init__(self, schedule: NoiseSchedule, mean_start_share: float = 0.5, **options: Any) -> None:
-        super().__init__(schedule, **options)
-        self.mean_start_share = mean_start_share
-        self.last = schedule.num_train_timesteps - 1
-
-    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
-        """Timesteps `(B,)`."""
-        t = super().get_timesteps(images)
-        return torch.where(torch.rand(t.shape, device=t.device) < self.mean_start_share, self.last, t)
-
-    def get_noisy(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """The noisy images, zero at the last timestep."""
-        noisy = super().get_noisy(images, noise, timesteps)
-        return noisy * (timesteps < self.last).reshape(-1, *[1] * (images.ndim - 1))
+_FIELDS = tuple(NoisyPatches.__dataclass_fields__)
 
 
 class FixedNoisePrepareBatch(FoundationPrepareBatch):
@@ -145,31 +115,44 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
         schedule: noise schedule.
         timestep: 87 is sigma 0.15 in [-1, 1], the noise level of the denoising figures.
         seed: seed of the noise.
+        spectrum: of the noise, which the network is told; default white.
         control_keys: as in `FoundationPrepareBatch`.
     """
 
     def __init__(
-        self, schedule: NoiseSchedule, timestep: int = 87, seed: int = 0, control_keys: Sequence[str] = ()
+        self,
+        schedule: NoiseSchedule,
+        timestep: int = 87,
+        seed: int = 0,
+        spectrum: NoiseSpectrum | None = None,
+        control_keys: Sequence[str] = (),
     ) -> None:
-        super().__init__(schedule, control_keys=control_keys)
+        super().__init__(schedule, drop_region=0.0, control_keys=control_keys)
         self.timestep = timestep
         self.seed = seed
+        self.spectrum = spectrum or NoiseSpectrum()
 
-    def get_timesteps(self, images: torch.Tensor) -> torch.Tensor:
-        """The one timestep, `(B,)`."""
-        return torch.full((images.shape[0],), self.timestep, device=images.device)
+    def __call__(self, batchdata: dict[str, Any], *args: Any, **kwargs: Any) -> Prepared:
+        """See `FoundationPrepareBatch`; the target is `(B, 1, X, Y, Z)`, the clean image."""
+        with torch.random.fork_rng(devices=[]):  # validation does not shift what training draws
+            inputs, target, rest, conditions = super().__call__(batchdata, *args, **kwargs)
+        return inputs, target[:, :1], rest, conditions
 
-    def get_noise(self, images: torch.Tensor) -> torch.Tensor:
-        """Noise from the seed alone, the same for every epoch and device."""
+    def add_noise(self, images: torch.Tensor, kinds: Sequence[int]) -> NoisyPatches:
+        """The patches with noise from the seed alone, the same for every epoch and device."""
         generator = torch.Generator().manual_seed(self.seed)
-        return torch.randn(images.shape, generator=generator).to(images.device)
-
-    def get_target(self, images: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """The clean image."""
-        return images
+        noise = [self.spectrum.draw(images.shape[2:], generator) for _ in images]
+        timesteps = torch.full((len(images),), self.timestep, device=images.device)
+        return NoisyPatches(
+            noisy=self.schedule.add_noise(images, torch.stack(noise)[:, None].to(images), timesteps),
+            target=images,
+            timesteps=timesteps,
+            noise_code=self.spectrum.code().to(images).expand(len(images), -1),
+            weight=torch.ones_like(images),
+        )
 
     def drop_conditions(
-        self, regions: torch.Tensor, anatomy: torch.Tensor, timesteps: torch.Tensor
+        self, regions: torch.Tensor, anatomy: torch.Tensor, drop_anatomy: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The regions as they are, no anatomy."""
         return regions, torch.zeros_like(anatomy)

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import logging
-import pickle
 
 import torch
 from ignite.engine import Engine
 from monai.handlers import CheckpointLoader
 
 from meddiff_core.errors import InputError
+from meddiff_core.networks.weights import UNREADABLE
 
 logger = logging.getLogger("meddiff")
-
-_UNREADABLE = (
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    pickle.UnpicklingError,
-)
 
 
 class Resume(CheckpointLoader):
@@ -64,7 +54,7 @@ class Resume(CheckpointLoader):
             super().__call__(engine)
         except torch.OutOfMemoryError:
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             # MONAI refuses too many epochs with a mere ValueError, after loading
             return None if engine.state.epoch > wanted else error
         return None

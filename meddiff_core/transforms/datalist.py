@@ -45,7 +45,7 @@ def load_datalist(
     if not kept:
         raise InputError(f"{named} has no volume with {needs}: add one{_hint(items[0])}.")
     if len(kept) < len(items):
-        logger.info("%s: %d items have no %s and are left out.", named, len(items) - len(kept), needs)
+        logger.info("%s: items without %s are left out: %d.", named, needs, len(items) - len(kept))
     return kept
 
 

@@ -1,33 +1,23 @@
-"""DICOM series in a folder: which files make one, and the volume that they hold."""
+"""DICOM series in a folder: the one CT that it holds, and its volume."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import itk
 import numpy as np
-import pydicom
 from pydicom import Dataset
-from pydicom.misc import is_dicom
 
-from meddiff_core.errors import InputError
-from meddiff_core.transforms.dicom_geometry import Slice, frame_value, regular_grid, slices_of
+from meddiff_core.errors import InputError, listed
+from meddiff_core.transforms.dicom_files import DESCRIPTION, contents, dicom_header, why_no_slice
+from meddiff_core.transforms.dicom_geometry import regular_grid
+from meddiff_core.transforms.dicom_pixels import check_units, read_hu
+from meddiff_core.transforms.dicom_slice import Slice, frame_value, slices_of
 
 logger = logging.getLogger("meddiff")
-
-# What tells series apart, which part of the body they show, and how thick a slab each slice is; none of it
-# identifies the patient.
-_DESCRIPTION = ("Modality", "BodyPartExamined", "SeriesDescription")
-_READ = [
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows", "Columns", "NumberOfFrames"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SamplesPerPixel", "RescaleSlope"),
-    *("RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    "SliceThickness",
-    *_DESCRIPTION,
-]
 
 
 @dataclass(frozen=True)
@@ -38,144 +28,108 @@ class Series:
         slices: in the order of the grid's third axis.
         affine: `(4, 4)` of the grid, RAS in mm.
         description: Modality, BodyPartExamined, SeriesDescription and SliceThickness, where they are filled.
+        remarks: sentences that a user has to know: what is left out, what is taken for what.
     """
 
     slices: list[Slice]
     affine: np.ndarray
     description: dict[str, str]
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Whether a DICOM image lies directly in `folder`; directories (DICOMDIR) and reports are none."""
-    try:
-        return any(_is_image(header) for header in _headers(folder))
-    except InputError:  # loading it says what is wrong
-        return True
+    remarks: tuple[str, ...] = ()
 
 
 def find_series(folder: Path) -> Series:
     """The one CT series in a folder, from the headers of its files.
 
-    What is no slice of a CT (reports, presentations, localizers, screen captures, other modalities) may lie
-    beside it. Nothing that is returned names the patient.
+    What is no slice of a CT (reports, presentations, localizers, screen captures, other modalities, other
+    files) may lie beside it. Nothing that is returned names the patient, but for the names of files.
 
     Args:
         folder: the folder that holds the slices directly in it, a file each, or in one multi-frame file.
 
     Raises:
-        InputError: no series, several, no CT, a damaged header, or slices that fill no regular grid.
+        InputError: no series, several, no CT, other units than HU, a damaged header, a file that has the name
+            of a slice and holds none, or slices that fill no regular grid.
     """
-    try:
+    with _sound_values(folder):
         return _find_series(folder)
-    except InputError:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:  # pydicom converts a value when it is asked for
-        raise InputError(f"{folder} holds a DICOM header with damaged values: export it again.") from error
-
-
-def _find_series(folder: Path) -> Series:
-    headers = list(_headers(folder))
-    slices = _ct_slices(headers, folder)
-    series: dict[str, list[Dataset]] = {}
-    for header in slices:
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
-    if len(series) > 1:
-        found = ", ".join(_label(_describe(files[0]), len(files)) for files in series.values())
-        raise InputError(f"{folder} holds {len(series)} DICOM series ({found}): give each its own folder.")
-    if len(slices) < len(headers):
-        logger.info("%s: left out %d files that are no slices of a CT.", folder, len(headers) - len(slices))
-    _check_frames(slices, folder)
-    ordered, affine = regular_grid([s for header in slices for s in slices_of(header)], str(folder))
-    return Series(ordered, affine, _describe(slices[0]))
 
 
 def read_series(folder: Path) -> tuple[np.ndarray, Series]:
-    """Read the one CT series in a folder.
+    """Read the one CT series in a folder, and say what of the folder is left out.
 
     Returns:
-        float32 `(X, Y, Z)` in HU, with the rescale slope and intercept of each slice applied; and the series.
+        float32 `(X, Y, Z)` in HU, with the rescale slope and intercept of each slice applied and padding
+        (PixelPaddingValue, PixelPaddingRangeLimit) as air; and the series.
 
     Raises:
         InputError: see `find_series`; or the pixels cannot be decoded.
     """
     series = find_series(folder)
-    files = [s.path for s in series.slices]
-    multi_frame = len(set(files)) < len(files)
+    for remark in series.remarks:
+        logger.warning(remark)
+    return read_hu(series.slices), series
+
+
+def read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read one file by itself.
+
+    Returns:
+        float32 `(X, Y)` in HU, padding as air; and the directions of these axes, `(2, 3)` in LPS.
+
+    Raises:
+        InputError: it is no slice of a CT in HU, or cannot be decoded.
+    """
+    with _sound_values(path):
+        header = dicom_header(path)
+        reason = "no DICOM" if header is None else why_no_slice(header)
+        if reason:
+            raise InputError(f"{path} is no slice of a CT ({reason}): remove it.")
+        slices = list(slices_of(header))
+        if len(slices) > 1:
+            raise InputError(f"{path} holds {len(slices)} slices: convert it to a file for each.")
+        check_units([header], slices, str(path))
+        return read_hu(slices)[:, :, 0], slices[0].orientation
+
+
+@contextmanager
+def _sound_values(path: Path) -> Iterator[None]:
     try:
-        # As float: by default the first slice's type is everyone's, which cuts off fractions of HU.
-        image = itk.imread(files[0] if multi_frame else files, itk.F)
-    except RuntimeError as error:
-        syntax = pydicom.dcmread(files[0], stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
-        compressed = syntax is not None and syntax.is_compressed
-        hint = f" or compressed as {syntax.name}, which cannot be decoded" if compressed else ""
-        raise InputError(f"{folder} cannot be read: a file of it is damaged{hint}.") from error
-    array = itk.array_view_from_image(image).T
-    if multi_frame:
-        array = array[:, :, [s.frame for s in series.slices]]
-    return np.ascontiguousarray(array, dtype=np.float32), series
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:  # pydicom converts a value when it is asked for
+        raise InputError(f"{path} holds a DICOM header with damaged values: export it again.") from error
 
 
-def _headers(folder: Path) -> Iterator[Dataset]:
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or not is_dicom(path):
-            continue
-        try:
-            yield pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ)
-        except Exception as error:  # whatever a damaged header makes of pydicom
-            raise InputError(f"{path} cannot be read: its DICOM header is damaged.") from error
-
-
-def _is_image(header: Dataset) -> bool:
-    return bool(header.get("Rows"))
-
-
-def _ct_slices(headers: Sequence[Dataset], folder: Path) -> list[Dataset]:
-    images = [header for header in headers if _is_image(header)]
-    if not images:
-        raise InputError(f"{folder} holds no DICOM series: give the folder in which the slices lie.")
-    ct = [header for header in images if (header.get("Modality") or "CT") == "CT"]
-    if not ct:
+def _find_series(folder: Path) -> Series:
+    found = contents(folder)
+    headers, others = found.slices, listed(found.left_out)
+    if not headers:
         raise InputError(
-            f"{folder} holds a DICOM series of modality {images[0].Modality}: only CT can be used."
+            f"{folder} holds no slices of a CT in DICOM, but {others or 'nothing'}: give the folder in which "
+            "they lie."
         )
-    slices = [header for header in ct if not _is_picture(header)]
-    if not slices:
-        raise InputError(f"{folder} holds only localizers or screen captures: give the folder of the slices.")
-    return slices
-
-
-def _is_picture(header: Dataset) -> bool:
-    """Localizers, and screens such as the dose report, which come with the modality CT as well."""
-    colour = (header.get("SamplesPerPixel") or 1) > 1
-    localizer = "LOCALIZER" in (header.get("ImageType") or ())
-    capture = str(header.get("SOPClassUID", "")).startswith(pydicom.uid.SecondaryCaptureImageStorage)
-    return colour or localizer or (capture and "ImagePositionPatient" not in header)
-
-
-def _check_frames(headers: Sequence[Dataset], folder: Path) -> None:
-    """Refuse of multi-frame files what cannot be read right."""
-    frames = [int(header.get("NumberOfFrames") or 1) for header in headers]
-    if max(frames) == 1:
-        return
-    if len(headers) > 1:
+    series: dict[str, list[Dataset]] = {}
+    for header in headers:
+        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
+    if len(series) > 1:
+        named = ", ".join(_label(_describe(files[0]), len(files)) for files in series.values())
+        raise InputError(f"{folder} holds {len(series)} DICOM series ({named}): give each its own folder.")
+    if len(headers) > 1 and any(int(header.get("NumberOfFrames") or 1) > 1 for header in headers):
         raise InputError(f"{folder} holds {len(headers)} multi-frame files: give each its own folder.")
-    scales = {
-        tuple(
-            frame_value(headers[0], frame, "PixelValueTransformationSequence", keyword)
-            for keyword in ("RescaleSlope", "RescaleIntercept")
-        )
-        for frame in range(frames[0])
-    }
-    if len(scales) > 1:  # ITK applies the first one to all
-        raise InputError(
-            f"{headers[0].filename} scales its frames differently: convert it to a file per slice first."
-        )
+    slices = [one for header in headers for one in slices_of(header)]
+    check_units(headers, slices, str(folder))
+    ordered, affine, remark = regular_grid(slices, str(folder))
+    remarks = [remark] if remark else []
+    if others:
+        count = sum(map(len, found.left_out.values()))
+        remarks.append(f"{folder}: {len(slices)} slices are read, {count} other entries left out: {others}.")
+    return Series(ordered, affine, _describe(headers[0]), tuple(remarks))
 
 
 def _describe(header: Dataset) -> dict[str, str]:
-    values = {keyword: str(header.get(keyword) or "") for keyword in _DESCRIPTION}
-    thickness = frame_value(header, 0, "PixelMeasuresSequence", "SliceThickness")
-    values["SliceThickness"] = str(thickness or "")
+    values = {keyword: str(header.get(keyword) or "") for keyword in DESCRIPTION}
+    values["SliceThickness"] = str(frame_value(header, 0, "PixelMeasuresSequence", "SliceThickness") or "")
     return {keyword: value for keyword, value in values.items() if value}
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from pydicom import Dataset
 
 from meddiff_core.errors import InputError
+from meddiff_core.transforms.dicom_slice import Slice
 
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns RAS coordinates (NIfTI) into LPS (DICOM) and back."""
@@ -21,72 +20,13 @@ _ROUNDING_MM = 0.06
 _DIRECTION_TOLERANCE = 1e-3
 # Nearer slices are taken twice: copies, or phases.
 _SAME_MM = 0.01
+# How far a straight line through positions that are rounded to whole mm may be off them.
+_ROUNDED_MM = 0.6
 # A gap that is wider by half can only be a slice that is not there.
 _MISSING = 1.5
 
 
-@dataclass(frozen=True)
-class Slice:
-    """One slice of a series.
-
-    Args:
-        path: its file.
-        uid: SOPInstanceUID of the file.
-        frame: its index in the file, 0 but in a multi-frame file.
-        shape: rows and columns.
-        spacing: between rows and between columns in mm.
-        orientation: `(2, 3)` directions in LPS in which the column index and the row index grow.
-        position: `(3,)` centre of the first pixel, LPS in mm.
-    """
-
-    path: str
-    uid: str
-    frame: int
-    shape: tuple[int, int]
-    spacing: tuple[float, float]
-    orientation: np.ndarray
-    position: np.ndarray
-
-
-def slices_of(header: Dataset) -> Iterator[Slice]:
-    """The slices in a file, from its header; several for a multi-frame file.
-
-    Raises:
-        InputError: the header does not say where a slice lies.
-    """
-    for frame in range(int(header.get("NumberOfFrames") or 1)):
-        position = frame_value(header, frame, "PlanePositionSequence", "ImagePositionPatient")
-        orientation = frame_value(header, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
-        spacing = frame_value(header, frame, "PixelMeasuresSequence", "PixelSpacing")
-        values = [np.atleast_1d(np.array(v or (), float)) for v in (position, orientation, spacing)]
-        if [v.size for v in values] != [3, 6, 2] or not all(np.isfinite(v).all() for v in values):
-            raise InputError(
-                f"{header.filename} does not say where its image lies (ImagePositionPatient, "
-                "ImageOrientationPatient, PixelSpacing): convert it with a tool that knows, and give NIfTI."
-            )
-        yield Slice(
-            str(header.filename),
-            str(header.get("SOPInstanceUID", "")),
-            frame,
-            (int(header.Rows), int(header.Columns)),
-            (float(values[2][0]), float(values[2][1])),
-            values[1].reshape(2, 3),
-            values[0],
-        )
-
-
-def frame_value(header: Dataset, frame: int, group: str, keyword: str) -> object | None:
-    """An attribute of one frame: from its functional groups, from the shared ones, or of the file itself."""
-    own = list(header.get("PerFrameFunctionalGroupsSequence") or ())[frame : frame + 1]
-    shared = list(header.get("SharedFunctionalGroupsSequence") or ())[:1]
-    for groups in own + shared:
-        for item in groups.get(group) or ():
-            if item.get(keyword) is not None:
-                return item.get(keyword)
-    return header.get(keyword)
-
-
-def regular_grid(slices: Sequence[Slice], name: str) -> tuple[list[Slice], np.ndarray]:
+def regular_grid(slices: Sequence[Slice], name: str) -> tuple[list[Slice], np.ndarray, str]:
     """Sort slices along their normal and fit a grid to them.
 
     Args:
@@ -94,8 +34,9 @@ def regular_grid(slices: Sequence[Slice], name: str) -> tuple[list[Slice], np.nd
         name: begins the sentence of an error.
 
     Returns:
-        The slices in the order of the grid's third axis, and its affine `(4, 4)`, RAS in mm, right-handed in
-        LPS; the first axis goes along the columns' index, the second along the rows'.
+        The slices in the order of the grid's third axis; its affine `(4, 4)`, RAS in mm, right-handed in LPS,
+        whose first axis goes along the columns' index and the second along the rows'; and a sentence where
+        the positions had to be interpreted, else an empty one.
 
     Raises:
         InputError: a single slice, slices that differ in size or direction, that are missing, double or
@@ -106,14 +47,15 @@ def regular_grid(slices: Sequence[Slice], name: str) -> tuple[list[Slice], np.nd
     normal = np.cross(row, column)
     slices = sorted(slices, key=lambda s: float(s.position @ normal))
     positions = np.stack([s.position for s in slices])
-    step, start = _even_steps(positions, normal, name)
+    numbers = [s.number for s in slices]
+    step, start, remark = _even_steps(positions, numbers, normal, name)
     in_plane = _straight_line(positions, normal, min(slices[0].spacing), name)
     between_rows, between_columns = slices[0].spacing
     lps = np.eye(4)
     lps[:3] = np.stack(
         [row * between_columns, column * between_rows, normal * step, in_plane + normal * start], axis=1
     )
-    return slices, RAS_LPS @ lps
+    return slices, RAS_LPS @ lps, remark
 
 
 def directions(row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,8 +98,10 @@ def _check_alike(slices: Sequence[Slice], name: str) -> None:
             )
 
 
-def _even_steps(positions: np.ndarray, normal: np.ndarray, name: str) -> tuple[float, float]:
-    """Distance of the slices and place of the first, along the normal, in mm."""
+def _even_steps(
+    positions: np.ndarray, numbers: Sequence[int | None], normal: np.ndarray, name: str
+) -> tuple[float, float, str]:
+    """Distance of the slices and place of the first along the normal in mm, and a sentence on how."""
     depth = positions @ normal
     axis = int(np.abs(normal).argmax())  # what a person reads off a viewer
 
@@ -174,18 +118,41 @@ def _even_steps(positions: np.ndarray, normal: np.ndarray, name: str) -> tuple[f
             f"{'xyz'[axis]} = {at:.1f} mm): give each phase its own folder, and remove copies."
         )
     usual, widest = float(np.median(gaps)), int(gaps.argmax())
+    step, start = (float(value) for value in np.polyfit(np.arange(len(depth)), depth, 1))
+    off = np.abs(start + step * np.arange(len(depth)) - depth).max()
+    if off <= tolerance_mm(step):
+        return step, start, ""
+    # One slice that is not there makes one gap that is unlike the others; rounding makes many.
+    rounded = (
+        np.abs(positions - np.rint(positions)).max() < _SAME_MM
+        and gaps[widest] <= step + np.abs(normal).sum() + _SAME_MM
+        and (np.abs(gaps - usual) > _SAME_MM).sum() > 1
+    )
+    if rounded and off <= _ROUNDED_MM * np.abs(normal).sum() and _count_on(numbers):
+        remark = (
+            f"{name}: the positions of the slices are rounded to whole mm, {step:.4g} mm apart on average."
+        )
+        return step, start, remark
+    if rounded:
+        raise InputError(
+            f"{name} has slices {gaps.min():.4g} to {gaps.max():.4g} mm apart: their positions are rounded "
+            "to whole mm, or slices are missing, and no running InstanceNumber tells which; export it again."
+        )
     if gaps[widest] > _MISSING * usual:
         raise InputError(
             f"{name} is incomplete: slices are missing between {place(widest)}, while the others are "
             f"{usual:.4g} mm apart; export it again."
         )
-    step, start = np.polyfit(np.arange(len(depth)), depth, 1)
-    if np.abs(start + step * np.arange(len(depth)) - depth).max() > tolerance_mm(step):
-        raise InputError(
-            f"{name} has uneven slices, {gaps.min():.4g} to {gaps.max():.4g} mm apart: resample it to even "
-            "ones first."
-        )
-    return float(step), float(start)
+    raise InputError(
+        f"{name} has uneven slices, {gaps.min():.4g} to {gaps.max():.4g} mm apart: resample it to even "
+        "ones first."
+    )
+
+
+def _count_on(numbers: Sequence[int | None]) -> bool:
+    """Whether slices are numbered one after the other, so that none is missing between them."""
+    steps = {None} if None in numbers else set(np.diff(numbers).tolist())
+    return steps in ({1}, {-1})
 
 
 def _straight_line(positions: np.ndarray, normal: np.ndarray, pixel: float, name: str) -> np.ndarray:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
+from pydicom.uid import UID, CTImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 import meddiff_core
 from meddiff_core.conditions.regions import region_window
+
+MODEL_NAME = "meddiff_core"
+"""ManufacturerModelName of what is derived here."""
+OWN_RESULT = "result of MedDiff-FM"
+"""What a line that says what is left out calls it."""
 
 # Of the modules Patient, Patient Study, General Study and Frame of Reference: who it is, and which visit.
 _IDENTIFIERS = (
@@ -84,7 +89,7 @@ def _describe(ds: Dataset, source: Dataset, description: str, region: str | None
     ds.ContentQualification = "RESEARCH"
     if "synthetic" in description:
         ds.add_new(_SYNTHETIC_DATA, "CS", "YES")
-    ds.Manufacturer, ds.ManufacturerModelName = "MedDiff-FM", "meddiff_core"
+    ds.Manufacturer, ds.ManufacturerModelName = "MedDiff-FM", MODEL_NAME
     ds.SoftwareVersions = meddiff_core.__version__
     if region is not None:
         window = region_window(region)
@@ -100,3 +105,20 @@ def _copy(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
 def decimals(*values: float) -> list[str]:
     """Numbers as decimal strings of at most 16 characters; what is below 1e-10 is 0."""
     return [format_number_as_ds(round(float(value), 10) + 0.0) for value in values]
+
+
+def new_file(ds: Dataset, syntax: UID) -> FileDataset:
+    """What `save_as` writes as a whole DICOM file, with every version of pydicom.
+
+    Args:
+        ds: the attributes; SOPClassUID and SOPInstanceUID among them.
+        syntax: the transfer syntax in which they are, of explicit value types and little-endian.
+    """
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.FileMetaInformationGroupLength = 0  # set on writing
+    validate_file_meta(meta)
+    return FileDataset(
+        None, ds, preamble=bytes(128), file_meta=meta, is_implicit_VR=False, is_little_endian=True
+    )

@@ -9,14 +9,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_folder
-from meddiff_core.transforms.dicom import Series, find_series, holds_dicom
+from meddiff_core.transforms.dicom import Series, find_series
+from meddiff_core.transforms.dicom_files import holds_dicom
 from meddiff_core.transforms.dicom_geometry import RAS_LPS, directions, tolerance_mm
-from meddiff_core.transforms.dicom_header import common_header, decimals
+from meddiff_core.transforms.dicom_header import common_header, decimals, new_file
 
 _FILE = re.compile(r"IM\d{4,}\.dcm")
 
@@ -54,7 +55,9 @@ def save_series(
     if series is None:
         hu, affine = _axial(hu, affine)
     hu, row, column, step, first, spacing = _dicom_grid(hu, affine, folder)
-    header = pydicom.dcmread(series.slices[0].path, stop_before_pixels=True) if series else Dataset()
+    header = Dataset()
+    if series:
+        header = pydicom.dcmread(series.slices[0].path, stop_before_pixels=True, force=True)
     common = common_header(header, description, region, bool(series) and keep_identifiers)
     common.ImageOrientationPatient = decimals(*row, *column)
     common.PixelSpacing = decimals(spacing[1], spacing[0])
@@ -105,25 +108,13 @@ def _dicom_grid(hu: np.ndarray, affine: np.ndarray, folder: Path) -> tuple[np.nd
 
 
 def _slice(common: Dataset, pixels: np.ndarray, position: np.ndarray, number: int) -> FileDataset:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-    meta.FileMetaInformationGroupLength = 0  # set on writing
-    validate_file_meta(meta)
-    ds = FileDataset(
-        None,
-        copy.deepcopy(common),
-        preamble=bytes(128),
-        file_meta=meta,
-        is_implicit_VR=False,
-        is_little_endian=True,
-    )
-    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    ds = copy.deepcopy(common)
+    ds.SOPInstanceUID = generate_uid()
     ds.InstanceNumber = number
     ds.ImagePositionPatient = decimals(*position)
     ds.Rows, ds.Columns = pixels.shape
     ds.PixelData = np.ascontiguousarray(pixels, dtype="<i2").tobytes()
-    return ds
+    return new_file(ds, ExplicitVRLittleEndian)
 
 
 def _references(series: Series, positions: np.ndarray, sop_class: str) -> list[Dataset]:

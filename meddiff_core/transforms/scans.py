@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from meddiff_core.errors import InputError
-from meddiff_core.transforms.dicom import holds_dicom
+from meddiff_core.errors import InputError, listed
+from meddiff_core.transforms.dicom_files import images_in
+from meddiff_core.transforms.dicom_header import OWN_RESULT
+from meddiff_core.transforms.own_results import made_from
+
+logger = logging.getLogger("meddiff")
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 """File names that hold one volume."""
 
 PathLike = str | Path
+
+# Records, pictures and pages have the name of their volume.
+_BESIDE = (".json", ".png", ".html")
 
 
 def volume_suffix(path: PathLike) -> str:
@@ -48,7 +56,8 @@ def list_scans(
 
     Args:
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
-            sub-folders with DICOM series; or a list of those. None, a config's default, is refused.
+            sub-folders with DICOM series, whose other contents are left out with a line; or a list of those.
+            None, a config's default, is refused.
         anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
         lesion: the same for lesion masks.
         organ: the same for organ masks.
@@ -103,19 +112,56 @@ def _expand(path: Path) -> list[Path]:
     if not exists:
         raise InputError(_missing(str(path)))
     # What is no folder is taken at its word here: loading it says what is wrong with it.
-    if not path.is_dir() or holds_dicom(path):
-        return [path]
-    scans = _scans_in(path)
+    return _scans_of(path) if path.is_dir() and not _is_series(path) else [path]
+
+
+def _is_series(folder: Path) -> bool:
+    """Whether a folder is one scan: it holds DICOM images, and not just one beside volume files."""
+    images = images_in(folder, 2)
+    return images > 1 or (images == 1 and not any(map(volume_suffix, _entries(folder))))
+
+
+def without_results(volumes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Volumes that are input, and those that this program made of others and that are none.
+
+    Of nothing but results those are input that were not made from another one of them.
+    """
+    sources = {path: made_from(path, scan_stem(path)) for path in volumes}
+    names = {path.name for path in volumes}
+    measured = [path for path in volumes if sources[path] is None]
+    scans = measured or [path for path in volumes if sources[path] not in names]
+    return scans, [path for path in volumes if path not in scans]
+
+
+def _scans_of(folder: Path) -> list[Path]:
+    """The scans in a folder of several; a line says what is left out, such as results of earlier runs."""
+    volumes = _volumes_in(folder)
+    scans, results = without_results(volumes)
+    beside = {f"{scan_stem(path)}{end}" for path in volumes for end in _BESIDE}
+    others = [path.name for path in _entries(folder) if path not in volumes and path.name not in beside]
+    left_out = {
+        OWN_RESULT: [path.name for path in results],
+        "no volume": others,
+    }
     if not scans:
-        known = ", ".join(VOLUME_SUFFIXES)
-        raise InputError(f"{path} holds no CT: put {known} files or folders with DICOM series into it.")
+        known, found = ", ".join(VOLUME_SUFFIXES), listed(left_out) or "nothing"
+        raise InputError(
+            f"{folder} holds no CT, but {found}: put {known} files or folders with DICOM series into it."
+        )
+    if any(left_out.values()):
+        counts = (len(scans), sum(map(len, left_out.values())))
+        sentence = "%s: %s scans are taken, %s other entries left out: %s."
+        logger.warning(sentence, folder, *counts, listed(left_out))
     return scans
 
 
-def _scans_in(folder: Path) -> list[Path]:
+def _volumes_in(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if (_is_series(path) if path.is_dir() else volume_suffix(path))]
+
+
+def _entries(folder: Path) -> list[Path]:
     # Hidden files are drafts of results and what other systems leave behind (._scan.nii.gz).
-    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    return [path for path in entries if (holds_dicom(path) if path.is_dir() else volume_suffix(path))]
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
 def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
@@ -127,7 +173,7 @@ def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
             raise InputError(f"{at} is one {name} map for {scans} scans: give a folder with a map for each.")
         return at
     stem = scan_stem(scan)
-    found = [path for path in _scans_in(at) if scan_stem(path) == stem]
+    found = [path for path in _volumes_in(at) if scan_stem(path) == stem]
     if not found:
         raise InputError(f"{at} holds no {name} map named {stem}: name the maps like their scans.")
     return found[0]

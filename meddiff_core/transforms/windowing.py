@@ -27,9 +27,8 @@ class RegionWindowd(MapTransform, Randomizable):
         keys: images in HU.
         region_key: where the item holds its region's name; overwritten with the one that was used.
         clip: clip to [-1, 1]; a training target has nothing beyond.
-        alternatives: other regions whose window an item of a region may be shown in, such as
-            `{"chest": "abdomen"}`: the mediastinum is read in a soft-tissue window.
-        prob: how often the alternative is taken.
+        alternatives: other classes whose HU window an item of a region may be shown in, and how often, such
+            as `{"chest": {"abdomen": 0.3}}`: the mediastinum is read in a soft-tissue window.
     """
 
     def __init__(
@@ -37,20 +36,20 @@ class RegionWindowd(MapTransform, Randomizable):
         keys: KeysCollection,
         region_key: str = "region",
         clip: bool = True,
-        alternatives: Mapping[str, str] | None = None,
-        prob: float = 0.0,
+        alternatives: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         super().__init__(keys)
         self.region_key = region_key
         self.clip = clip
         self.alternatives = dict(alternatives or {})
-        self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         result = dict(data)
         region = str(result[self.region_key])
-        if region in self.alternatives and self.R.random() < self.prob:
-            region = self.alternatives[region]
+        if region in self.alternatives:
+            chances = self.alternatives[region]
+            p = [*chances.values(), 1 - sum(chances.values())]
+            region = str(self.R.choice([*chances, region], p=p))
         window = region_window(region)
         for key in self.key_iterator(result):
             unit = window.to_unit(result[key].to(torch.float32))

@@ -54,6 +54,15 @@ def test_damaged_metadata_are_named(shipped):
         read_state(shipped)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"abc", b"version https://git-lfs.github.com/spec/v1", b"PK" + bytes(99)]
+)
+def test_what_is_no_file_of_torch_is_named(tmp_path, content):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"model.pt are damaged"):
+        read_state(tmp_path / "model.pt")
+
+
 class _Code:
     def __reduce__(self):
         return os.mkdir, ("ran",)

@@ -5,10 +5,10 @@ import pytest
 
 from meddiff_core.physics.low_dose import (
     correlated_noise,
-    noise_power,
     simulate_low_dose,
     white_noise,
 )
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 from meddiff_core.physics.sinogram import sinogram_noise
 
 SPACING = (1.0, 1.0, 1.5)
@@ -55,7 +55,7 @@ def test_spectrum_of_correlated_noise_is_the_stated_one():
     shape = (48, 40, 32)
     noise = correlated_noise(np.zeros(shape, np.float32), 1, SPACING, 0)
     measured = np.abs(np.fft.fftn(noise)) ** 2 / noise.size
-    stated = noise_power(shape, SPACING)
+    stated = NoiseSpectrum.of_scanner(SPACING).power(shape).numpy()
     assert stated.mean() == pytest.approx(1, rel=1e-4)
     assert stated[0, 0].max() == 0  # the ramp removes the mean of each slice
     order = np.argsort(stated, axis=None)

@@ -241,6 +241,35 @@ def test_broken_files_are_reported_and_the_others_prepared(cts, run, capsys, bod
     assert "shifted_tumour.nii.gz is on another grid" in reported[2]
 
 
+def test_what_is_left_out_is_named(cts, run, body, save_nifti, save_dicom, caplog):
+    save_nifti(cts / "a.nii.gz", body, AFFINE)
+    save_nifti(cts / "a_denoised.nii.gz", body, AFFINE)
+    record = {"input": "a.nii.gz", "software": {"meddiff_core": "0"}}
+    (cts / "a_denoised.json").write_text(json.dumps(record))
+    save_dicom(cts / "pet", body, AFFINE, Modality="PT")
+    code, datalist = run("--region", "abdomen", "--spacing", "native")
+    assert code == 0
+    assert [item["patient"] for item in items(datalist)] == ["a"]
+    assert f"{cts / 'pet'} is left out: its DICOM images are no slices of a CT." in caplog.messages
+    assert f"{cts}: left out a_denoised.nii.gz (result of MedDiff-FM)." in caplog.messages
+
+
+def test_slices_are_never_lost(cts, run, body, save_dicom, capsys):
+    """Without the mark of DICOM a slice is read; emptied it is missed."""
+    for name in ("a", "b"):
+        save_dicom(cts / name, body, AFFINE)
+        path = sorted((cts / name).iterdir())[-1]
+        path.write_bytes(path.read_bytes()[132:] if name == "a" else b"")
+    code, datalist = run("--region", "abdomen", "--spacing", "native")
+    assert code == 1
+    (item,) = items(datalist)
+    assert nib.load(cts.parent / "prepared" / item["image"]).shape == body.shape
+    assert (
+        f"b has lost slices, for these files are empty or no DICOM: {path.name}; get"
+        in capsys.readouterr().err
+    )
+
+
 def test_restart_makes_only_what_is_missing(tmp_path, cts, run, body, save_nifti):
     for name in "ab":
         save_nifti(cts / f"{name}.nii.gz", body, AFFINE)

@@ -89,11 +89,12 @@ def test_nifti_and_dicom_slices_are_in_hu(tmp_path, hu, save_nifti, save_dicom):
     hu = hu[..., :8]
     lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     dicom = save_dicom(tmp_path / "dicom", hu, lps)
+    inverse = save_dicom(tmp_path / "inverse", hu, lps, PhotometricInterpretation="MONOCHROME1")
     nifti = tmp_path / "nifti"
     nifti.mkdir()
     for k in range(8):  # stored towards right and front
         save_nifti(nifti / f"s{k}.nii.gz", hu[::-1, ::-1, k : k + 1], np.eye(4))
-    for folder in (dicom, nifti):
+    for folder in (dicom, inverse, nifti):
         volume = nib.load(_stack(folder, tmp_path, region="chest"))
         assert np.array_equal(np.asarray(volume.dataobj), hu)
 

@@ -7,11 +7,9 @@ import torch
 
 from meddiff_core.conditions.regions import REGIONS, region_id
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
-from meddiff_core.training.prepare_batch import (
-    FixedNoisePrepareBatch,
-    FoundationPrepareBatch,
-    MeanStartPrepareBatch,
-)
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.training.noise_kinds import ColouredNoise, LocalNoise, WhiteNoise
+from meddiff_core.training.prepare_batch import FixedNoisePrepareBatch, FoundationPrepareBatch
 
 SHAPE = (4, 4, 4)
 
@@ -35,14 +33,14 @@ def _seed():
 @pytest.mark.parametrize("prediction_type", PREDICTION_TYPES)
 def test_inputs_and_target_belong_together(prediction_type):
     schedule, data = NoiseSchedule(prediction_type=prediction_type), batch()
-    kept = {"drop_region": 0, "drop_anatomy": 0, "drop_anatomy_low_noise": 0}
-    inputs, target, args, kwargs = FoundationPrepareBatch(schedule, **kept)(data, "cpu")
+    prepare = FoundationPrepareBatch(schedule, [WhiteNoise(drop_anatomy=0.0)], drop_region=0.0)
+    inputs, target, args, kwargs = prepare(data, "cpu")
     assert inputs.shape == (6, 5, *SHAPE) and inputs.dtype == torch.float32
-    assert target.shape == (6, 1, *SHAPE)
-    assert args == () and set(kwargs) == {"timesteps", "class_labels"}
+    assert target.shape == (6, 2, *SHAPE) and torch.equal(target[:, 1:], torch.ones(6, 1, *SHAPE))
+    assert args == () and set(kwargs) == {"timesteps", "class_labels", "noise_code"}
     t = kwargs["timesteps"]
     assert t.shape == (6,) and t.dtype == torch.long
-    x0 = schedule.to_x0(target, inputs[:, :1], t)
+    x0 = schedule.to_x0(target[:, :1], inputs[:, :1], t)
     torch.testing.assert_close(x0, data["image"], atol=2e-3, rtol=0)
     noise = schedule.to_noise(data["image"], inputs[:, :1], t)
     assert 0.7 < float(noise.std()) < 1.3
@@ -52,41 +50,38 @@ def test_inputs_and_target_belong_together(prediction_type):
 
 
 def test_conditions_are_dropped_each_on_its_own_and_as_often_as_asked():
-    prepare = FoundationPrepareBatch(
-        NoiseSchedule(), drop_region=0.1, drop_anatomy=0.5, drop_anatomy_low_noise=0.5
-    )
-    inputs, _, _, kwargs = prepare(batch(4000, "chest"))
+    prepare = FoundationPrepareBatch(NoiseSchedule(), [WhiteNoise(drop_anatomy=0.5)], drop_region=0.1)
+    inputs, _, _, kwargs = prepare(batch(2000, "chest"))
     no_region = kwargs["class_labels"] == 0
     no_anatomy = (inputs[:, 4:] == 0).flatten(1).all(dim=1)
     assert ((inputs[:, 4:] == 0).flatten(1).any(dim=1) == no_anatomy).all()
-    assert float(no_region.float().mean()) == pytest.approx(0.1, abs=0.02)
-    assert float(no_anatomy.float().mean()) == pytest.approx(0.5, abs=0.03)
-    assert float((no_region & no_anatomy).float().mean()) == pytest.approx(0.05, abs=0.015)
+    assert float(no_region.float().mean()) == pytest.approx(0.1, abs=0.03)
+    assert float(no_anatomy.float().mean()) == pytest.approx(0.5, abs=0.04)
+    assert float((no_region & no_anatomy).float().mean()) == pytest.approx(0.05, abs=0.02)
 
 
-def test_anatomy_is_dropped_more_often_at_low_noise():
-    prepare = FoundationPrepareBatch(
-        NoiseSchedule(), 0.5, 0.0, (10, 250), drop_anatomy=0.0, drop_anatomy_low_noise=1.0
-    )
-    inputs, _, _, kwargs = prepare(batch(200, "chest"))
-    low = (kwargs["timesteps"] >= 10) & (kwargs["timesteps"] <= 250)
-    assert torch.equal(low, (inputs[:, 4:] == 0).flatten(1).all(dim=1)) and low.any() and not low.all()
+def test_each_patch_gets_one_kind_by_the_shares_and_keeps_what_belongs_to_it():
+    kinds = [
+        WhiteNoise(0.5, timesteps=(600, 999), drop_anatomy=0.0),
+        ColouredNoise(0.3, timesteps=(10, 250), drop_anatomy=1.0),
+        LocalNoise(0.2, timesteps=(300, 500), drop_anatomy=0.0, radius=(1, 0.5)),
+    ]
+    prepare = FoundationPrepareBatch(NoiseSchedule(), kinds)
+    inputs, target, _, kwargs = prepare(batch(400, "chest"))
+    t = kwargs["timesteps"]
+    coloured = t <= 250
+    assert float((t >= 600).float().mean()) == pytest.approx(0.5, abs=0.1)
+    assert float(coloured.float().mean()) == pytest.approx(0.3, abs=0.1)
+    assert torch.equal(coloured, (kwargs["noise_code"] != 0).any(dim=1))
+    assert torch.equal(coloured, (inputs[:, 4:] == 0).flatten(1).all(dim=1))
+    assert torch.equal((t >= 300) & (t <= 500), (target[:, 1:] == 0).flatten(1).any(dim=1))
 
 
-def test_timesteps_are_a_mixture():
-    images = torch.zeros(20000, 1, 1, 1, 1)
-    t = FoundationPrepareBatch(NoiseSchedule(), 0.3, 0.4, (10, 250), (600, 999)).get_timesteps(images)
-    low, high = ((t >= 10) & (t <= 250)).float().mean(), (t >= 600).float().mean()
-    assert float(low) == pytest.approx(0.3 + 0.3 * 241 / 1000, abs=0.02)
-    assert float(high) == pytest.approx(0.4 + 0.3 * 400 / 1000, abs=0.02)
-    assert int(t.min()) < 10 and int(t.max()) > 980
-    assert int(t.min()) >= 0 and int(t.max()) <= 999
-
-
-def test_the_low_noise_range_includes_both_ends():
-    prepare = FoundationPrepareBatch(NoiseSchedule(), 1.0, 0.0, (10, 12))
-    t = prepare.get_timesteps(torch.zeros(200, 1, 1, 1, 1))
-    assert sorted(set(t.tolist())) == [10, 11, 12]
+def test_a_patch_gets_no_kind_that_begins_before_its_least_timestep():
+    kinds = [WhiteNoise(0.9, timesteps=(1, 250)), WhiteNoise(0.1, timesteps=(600, 999))]
+    least = torch.tensor([0, 600] * 50)
+    t = FoundationPrepareBatch(NoiseSchedule(), kinds)(batch(100) | {"min_timestep": least})[3]["timesteps"]
+    assert (t[least == 600] >= 600).all() and float((t[least == 0] <= 250).float().mean()) > 0.7
 
 
 def test_an_unknown_region_is_refused():
@@ -97,7 +92,7 @@ def test_an_unknown_region_is_refused():
 def test_the_batch_is_not_changed():
     data = batch()
     before = {key: value.clone() for key, value in data.items() if key != "region"}
-    FoundationPrepareBatch(NoiseSchedule(), drop_anatomy=1.0, drop_anatomy_low_noise=1.0)(data)
+    FoundationPrepareBatch(NoiseSchedule(), [LocalNoise(drop_anatomy=1.0, radius=(1, 0.5))])(data)
     assert all(torch.equal(data[key], value) for key, value in before.items())
 
 
@@ -115,6 +110,14 @@ def test_validation_is_the_same_every_time():
     assert kwargs["class_labels"].tolist() == [region_id(name) for name in data["region"]]
     other, _, _, _ = FixedNoisePrepareBatch(NoiseSchedule(), seed=1)(data)
     assert not torch.equal(inputs, other)
+    assert not kwargs["noise_code"].any()
+
+
+def test_validation_in_coloured_noise_tells_its_spectrum():
+    spectrum = NoiseSpectrum.of_scanner((1.0, 1.0, 2.5))
+    _, target, _, kwargs = FixedNoisePrepareBatch(NoiseSchedule(), spectrum=spectrum)(batch(2))
+    torch.testing.assert_close(kwargs["noise_code"], torch.stack([spectrum.code()] * 2))
+    assert target.shape == (2, 1, *SHAPE)
 
 
 def test_the_control_follows_the_anatomy():
@@ -122,14 +125,3 @@ def test_the_control_follows_the_anatomy():
     inputs, *_ = FoundationPrepareBatch(NoiseSchedule(), control_keys=["thick"])(data, "cpu")
     assert inputs.shape == (6, 6, *SHAPE)
     assert torch.equal(inputs[:, 5:], data["thick"])
-
-
-@pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
-def test_the_last_timestep_starts_from_the_mean_of_the_noise(prediction_type):
-    schedule, data = NoiseSchedule(prediction_type=prediction_type), batch(400)
-    inputs, target, _, kwargs = MeanStartPrepareBatch(schedule, mean_start_share=0.5)(data, "cpu")
-    last = kwargs["timesteps"] == 999
-    assert 0.4 < float(last.float().mean()) < 0.6
-    assert not inputs[last, :1].any() and inputs[~last, :1].flatten(1).any(dim=1).all()
-    x0 = schedule.to_x0(target, inputs[:, :1], kwargs["timesteps"])
-    torch.testing.assert_close(x0[last], data["image"][last], atol=2e-3, rtol=0)

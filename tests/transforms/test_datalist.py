@@ -43,7 +43,7 @@ def test_what_is_left_out_is_counted_and_an_absent_file_is_none(write, tmp_path,
     path = write({"training": [item, {"image": "b.nii.gz", "lesion": "l.nii.gz"}]})
     with caplog.at_level("INFO", logger="meddiff"):
         load_datalist(path, "training", needs="lesion")
-    assert "1 items have no lesion and are left out" in caplog.text
+    assert "items without lesion are left out: 1." in caplog.text
     assert load_datalist(path, "training")[0] == {"image": str(tmp_path / "a.nii.gz"), "spacing": 0}
 
 

@@ -34,13 +34,13 @@ def test_region_window_scales_by_the_items_region_and_clips():
 
 
 def test_region_window_says_which_alternative_it_took():
-    always = RegionWindowd("image", alternatives={"chest": "abdomen"}, prob=1.0)
+    always = RegionWindowd("image", alternatives={"chest": {"abdomen": 1.0}})
     assert always(_item("chest"))["region"] == "abdomen"
     assert always(_item("head_neck"))["region"] == "head_neck"
     torch.testing.assert_close(
         always(_item("chest"))["image"], RegionWindowd("image")(_item("abdomen"))["image"]
     )
-    sometimes = RegionWindowd("image", alternatives={"chest": "abdomen"}, prob=0.3)
+    sometimes = RegionWindowd("image", alternatives={"chest": {"abdomen": 0.3}})
     sometimes.set_random_state(0)
     drawn = [sometimes(_item("chest"))["region"] for _ in range(300)]
     assert 0.2 < drawn.count("abdomen") / 300 < 0.4
@@ -51,7 +51,7 @@ def test_region_window_says_which_alternative_it_took():
 def test_region_window_leaves_the_item_alone_and_refuses_unknown_regions():
     item = _item()
     before = item["image"].clone()
-    RegionWindowd("image", alternatives={"chest": "abdomen"}, prob=1.0)(item)
+    RegionWindowd("image", alternatives={"chest": {"abdomen": 1.0}})(item)
     assert item["region"] == "chest" and torch.equal(item["image"], before)
     with pytest.raises(InputError, match="leg"):
         RegionWindowd("image")(_item("leg"))

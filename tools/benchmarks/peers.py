@@ -18,7 +18,7 @@ from scipy import ndimage
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from meddiff_core.metrics.image_quality import psnr
-from meddiff_core.physics.low_dose import noise_power
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 
 Prepared = tuple[Callable[[], np.ndarray], str]
 _TUNING_BLOCK = (96, 96, 32)
@@ -118,9 +118,9 @@ def _for_block_matching(case: Degraded, shape: tuple[int, ...]) -> tuple[np.ndar
     if case.kind == "white":
         return scaled, sigma, "true sigma"
     if case.kind == "correlated":
-        power, setting = noise_power(shape, case.scan.spacing[: len(shape)]), "true spectrum"
+        power, setting = NoiseSpectrum.of_scanner(case.scan.spacing).power(shape).numpy(), "true spectrum"
     else:  # sinogram noise differs from place to place; its slices are independent
-        power, setting = noise_power(shape[:2], case.scan.spacing[:2]), "mean spectrum"
+        power, setting = NoiseSpectrum.of_scanner(case.scan.spacing).power(shape[:2]).numpy(), "mean spectrum"
         power = np.broadcast_to(power.reshape(*shape[:2], *[1] * (len(shape) - 2)), shape)
     return scaled, power * sigma**2 * np.prod(shape), setting
 
