@@ -24,7 +24,7 @@ def test_order(slices, wanted, axis):
     shape[axis] = slices
     numbers = torch.arange(slices, dtype=torch.float32).reshape([-1 if a == axis else 1 for a in range(5)])
     volume = MetaTensor(numbers.expand(shape).clone(), meta={"region": "chest"})
-    result = mirrored(volume)
+    result = mirrored(volume, 8)
     assert result.meta["region"] == "chest"
     assert result.movedim(axis, 0)[:, 0, 0, 0, 0].tolist() == wanted
     assert all(result.shape[a] == shape[a] for a in range(5) if a != axis)
