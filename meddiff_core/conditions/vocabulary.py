@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from importlib.resources import files
 
 import numpy as np
@@ -27,6 +28,20 @@ LABEL_REGIONS: dict[int, tuple[str, ...]] = {entry["id"]: tuple(entry["regions"]
 
 _IDS = {name: label for label, name in LABELS.items()}
 
+# TotalSegmentator v1 names the chambers.
+_PARTS_OF_HEART = (
+    *("heart_myocardium", "heart_atrium_left", "heart_atrium_right"),
+    *("heart_ventricle_left", "heart_ventricle_right"),
+)
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.split(r"[\W_]+", name.strip().lower()))
+
+
+_IDS_BY_WORDS = {_words(part): _IDS["heart"] for part in _PARTS_OF_HEART}
+_IDS_BY_WORDS |= {_words(name): label for name, label in _IDS.items()}
+
 BODY: int = _IDS["body"]
 """Body tissue without a name of its own."""
 
@@ -39,6 +54,11 @@ def label_id(name: str) -> int:
     close = close or [known for known in _IDS if str(name).lower() in known][:3]
     hint = f"did you mean {', '.join(close)}?" if close else "see meddiff_core/conditions/vocabulary.json."
     raise InputError(f"Unknown anatomy label {name!r}: {hint}")
+
+
+def find_label(name: str) -> int | None:
+    """Id of a name however it is written (`Right kidney`, `kidney-right`); None for an unknown one."""
+    return _IDS_BY_WORDS.get(_words(name))
 
 
 def label_name(label: int) -> str:

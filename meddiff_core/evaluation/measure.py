@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from monai.data import MetaTensor
 
 from meddiff_core.commands import words_of
 from meddiff_core.conditions.regions import region_window
-from meddiff_core.errors import InputError
 from meddiff_core.metrics.image_quality import psnr, ssim
+from meddiff_core.transforms.grids import on_grid_of
 from meddiff_core.transforms.load import LoadCTd
 
 
@@ -20,7 +19,7 @@ def measure(reference: str, images: str | Sequence[str], region: str = "chest") 
 
     Args:
         reference: the clean CT.
-        images: one or several CTs on its grid, separated by commas.
+        images: one or several CTs on its grid, in any order of axes, separated by commas.
         region: whose HU window counts: head_neck, chest or abdomen.
 
     Raises:
@@ -30,9 +29,7 @@ def measure(reference: str, images: str | Sequence[str], region: str = "chest") 
     clean = _load(reference)
     print(f"{'':40s}  PSNR dB   SSIM   (HU window {window.lower:.0f} to {window.upper:.0f})")
     for name in words_of(images):
-        volume = _load(name)
-        if volume.shape != clean.shape or not np.allclose(volume.affine, clean.affine, atol=0.01):
-            raise InputError(f"{name} is on another grid than {reference}: give CTs on one grid.")
+        volume = on_grid_of(clean, _load(name), name, "the reference")
         pair = volume[0].numpy(), clean[0].numpy()
         print(f"{Path(name).name:40s}  {psnr(*pair, window):7.2f}  {ssim(*pair, window):.3f}")
 

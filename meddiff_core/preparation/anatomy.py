@@ -13,10 +13,14 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
-from meddiff_core.conditions.vocabulary import BODY, LABELS, NUM_LABELS, label_id
+from meddiff_core.conditions.vocabulary import BODY, find_label, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.layout import Masks
-from meddiff_core.preparation.volume import read_mask, write_volume
+from meddiff_core.preparation.volume import write_volume
+from meddiff_core.transforms.grids import on_grid_of
+from meddiff_core.transforms.label_values import whole_values
+from meddiff_core.transforms.read_labels import join_masks, read_labels
+from meddiff_core.transforms.read_volume import read_volume
 from meddiff_core.transforms.scans import scan_stem
 
 TOTALSEGMENTATOR = "TotalSegmentator"
@@ -27,7 +31,7 @@ def has_totalsegmentator() -> bool:
     return shutil.which(TOTALSEGMENTATOR) is not None
 
 
-def read_labels(masks: Masks, hu: MetaTensor) -> np.ndarray | None:
+def read_anatomy(masks: Masks, hu: MetaTensor) -> np.ndarray | None:
     """Vocabulary ids `(X, Y, Z)` from a label map or from one mask per structure; `None` without any.
 
     Args:
@@ -36,14 +40,20 @@ def read_labels(masks: Masks, hu: MetaTensor) -> np.ndarray | None:
     """
     if not masks.files:
         return None
-    if not masks.separate:
-        return _named_values(read_mask(masks.files[0], hu), masks.label_map, masks.files[0].name)
-    ids = {path: _structure_id(scan_stem(path), masks.label_map) for path in masks.files}
-    labels = np.zeros(hu.shape[1:], dtype=np.uint8)
-    for path, structure in ids.items():
-        if structure:
-            labels[read_mask(path, hu) > 0] = structure
-    return labels
+    first = masks.files[0]
+    if masks.separate:
+        ids = {path: _structure_id(scan_stem(path), masks.label_map) for path in masks.files}
+        ids = {path: structure for path, structure in ids.items() if structure}
+        if not ids:
+            raise InputError(f"No mask in {first.parent} is named like the vocabulary, such as {first.name}.")
+        labels = join_masks(ids, f"The masks in {first.parent}")
+    elif masks.label_map is None:
+        labels = read_labels(first, f"The label map {first.name}")
+    else:
+        labels = read_volume(first)
+    name = f"The label map {first.name}"
+    values, _ = whole_values(on_grid_of(hu, labels, name, "its CT"), name)
+    return values.astype(np.uint8) if masks.separate or masks.label_map is None else _named(values, masks)
 
 
 def fill_anatomy(
@@ -81,20 +91,13 @@ def _run_totalsegmentator(hu: np.ndarray, affine: np.ndarray) -> np.ndarray:
         if finished.returncode != 0 or not labels.is_file():
             last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"{TOTALSEGMENTATOR} failed ({last}): run it by hand and use --label_dir.")
-        return _named_values(read_mask(labels, MetaTensor(hu[None], affine=affine)), None, labels.name)
+        scan = MetaTensor(hu[None], affine=affine)
+        return read_anatomy(Masks((labels,)), scan)
 
 
-def _named_values(values: np.ndarray, label_map: Mapping[str, str] | None, name: str) -> np.ndarray:
-    values = np.rint(values)
-    if label_map is None:
-        if values.min() < 0 or values.max() >= NUM_LABELS:
-            raise InputError(
-                f"{name} holds values from {values.min():g} to {values.max():g}: give TotalSegmentator v2"
-                " labels, or name its values with --label_map."
-            )
-        return values.astype(np.uint8)
+def _named(values: np.ndarray, masks: Masks) -> np.ndarray:
     labels = np.zeros(values.shape, dtype=np.uint8)
-    for value, label in label_map.items():
+    for value, label in (masks.label_map or {}).items():
         labels[values == int(value)] = label_id(label)
     return labels
 
@@ -102,5 +105,5 @@ def _named_values(values: np.ndarray, label_map: Mapping[str, str] | None, name:
 def _structure_id(name: str, label_map: Mapping[str, str] | None) -> int:
     """Vocabulary id of a file that holds one structure; 0 where the vocabulary has no name for it."""
     if label_map is None:
-        return label_id(name) if name in LABELS.values() else 0
+        return find_label(name) or 0
     return next((label_id(label) for end, label in label_map.items() if name.endswith(end)), 0)

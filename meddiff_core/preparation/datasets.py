@@ -15,7 +15,7 @@ from pathlib import Path
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.layout import Layout
 
-_LAYOUT_KEYS = ("ignore", "lesions", "lesion_values", "patient", "region", "images")
+_LAYOUT_KEYS = ("ignore", "lesions", "lesion_value", "patient", "region", "images")
 
 
 @dataclass(frozen=True)

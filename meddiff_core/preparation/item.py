@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,10 +18,15 @@ from meddiff_core.conditions.split import split_regions
 from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP
 from meddiff_core.errors import InputError
 from meddiff_core.files import whole_file
-from meddiff_core.preparation.anatomy import fill_anatomy, read_labels
+from meddiff_core.preparation.anatomy import fill_anatomy, read_anatomy
 from meddiff_core.preparation.sources import Source
-from meddiff_core.preparation.volume import read_ct, read_mask, resample, write_volume
+from meddiff_core.preparation.volume import read_ct, resample, write_volume
 from meddiff_core.transforms.datalist import FILE_KEYS
+from meddiff_core.transforms.grids import on_grid_of
+from meddiff_core.transforms.label_values import MaskValue
+from meddiff_core.transforms.read_labels import read_mask
+
+logger = logging.getLogger("meddiff")
 
 # Why an item has its region: in the record and in the printed table, not in the data list.
 REASON_KEY = "region_reason"
@@ -39,14 +45,14 @@ class Settings:
         output_dir: folder of the data list.
         spacing: isotropic voxel size in mm, 1.0 in the paper; `None` keeps each grid.
         segment: run TotalSegmentator where no map of it is given.
-        lesion_values: see `Layout.lesion_values`.
+        lesion_value: see `Layout.lesion_value`.
         anatomy_only: the volumes have no scanner's texture: training takes them at high noise only.
     """
 
     output_dir: Path
     spacing: float | None = 1.0
     segment: bool = False
-    lesion_values: tuple[int, ...] = ()
+    lesion_value: MaskValue = None
     anatomy_only: bool = False
 
 
@@ -73,7 +79,7 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
         InputError: the CT or a mask cannot be used; there is no record then.
     """
     hu = read_ct(source.image)
-    labels = read_labels(source.labels, hu)
+    labels = read_anatomy(source.labels, hu)
     if labels is not None:
         warn_of_volumes(labels, hu.affine.numpy(), f"The labels of {source.name}")
     lesion = _read_lesion(source, settings, hu)
@@ -106,8 +112,12 @@ def _read_lesion(source: Source, settings: Settings, hu: MetaTensor) -> np.ndarr
         return None
     lesion = np.zeros(hu.shape[1:], dtype=np.uint8)
     for path in source.lesions.files:
-        values = read_mask(path, hu)
-        lesion[np.isin(values, settings.lesion_values) if settings.lesion_values else values > 0] = 1
+        name = f"The lesion mask {path.name}"
+        mask = read_mask(path, name, "lesion_value", settings.lesion_value)
+        lesion[on_grid_of(hu, mask, name, "its CT").numpy()[0] > 0] = 1
+    if not lesion.any():
+        logger.warning("%s has no lesion in its masks: it is listed without one.", source.name)
+        return None
     return lesion
 
 
@@ -141,12 +151,17 @@ def _regions(
 def _write_part(
     output_dir: Path, name: str, arrays: dict[str, np.ndarray], affine: np.ndarray, part: slice
 ) -> dict[str, str]:
-    """Write the slices `part` of every array; their first slice lies `part.start` steps along z."""
+    """Write the slices `part` of every array; their first slice lies `part.start` steps along z.
+
+    A region without any of the CT's lesions has no lesion map.
+    """
     shifted = affine.copy()
     shifted[:3, 3] += affine[:3, 2] * part.start
-    files = {key: f"{key}/{name}.nii.gz" for key in arrays}
-    for key, array in arrays.items():
-        write_volume(output_dir / files[key], array[:, :, part], shifted)
+    parts = {key: array[:, :, part] for key, array in arrays.items()}
+    parts = {key: array for key, array in parts.items() if key != "lesion" or array.any()}
+    files = {key: f"{key}/{name}.nii.gz" for key in parts}
+    for key, array in parts.items():
+        write_volume(output_dir / files[key], array, shifted)
     return files
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from meddiff_core.transforms.label_values import MaskValue
 from meddiff_core.transforms.scans import VOLUME_SUFFIXES, scan_stem
 
 
@@ -45,7 +46,7 @@ class Layout:
         lesions: where the lesion masks are. All hits count.
         patient: patient id made from the parts; `None` for the DICOM header, else the item itself.
         region: region name, or `auto` to derive it from each volume.
-        lesion_values: values in the lesion masks that are lesion; empty for everything above zero.
+        lesion_value: which values of the lesion masks count, see `MaskValue`.
     """
 
     images: tuple[str, ...] = ("*",)
@@ -54,7 +55,7 @@ class Layout:
     lesions: tuple[str, ...] = ()
     patient: str | None = None
     region: str = "auto"
-    lesion_values: tuple[int, ...] = ()
+    lesion_value: MaskValue = None
 
     def match(self, path: Path) -> Match | None:
         """What belongs to `path` if it is one of the CTs; `None` if it is not."""

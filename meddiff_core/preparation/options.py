@@ -12,6 +12,10 @@ from meddiff_core.errors import InputError, check_count, check_flag, check_numbe
 from meddiff_core.preparation.datasets import get_dataset
 from meddiff_core.preparation.label_map import read_label_map
 from meddiff_core.preparation.layout import Layout
+from meddiff_core.transforms.label_values import MaskValue, check_mask_value
+
+# A label map, or a mask per structure, which TotalSegmentator's data set keeps one folder deeper.
+_LABEL_ENDS = ("", "/*", "/segmentations/*")
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Options:
         label_suffix: TotalSegmentator maps beside the CTs: their names end so, e.g. _seg.
         label_map: JSON file: what the values in other label maps beside the CTs mean.
         lesion_suffix: lesion masks beside the CTs, comma-separated, e.g. _tumour,_nodule.
+        lesion_value: the lesion's value where lesion masks hold several: 2, or [2,3], or all.
         ignore: names that are no CT, comma-separated, e.g. '*_aorta,*_vessels'.
         region: auto, head_neck, chest, abdomen, unknown, or 'hn_*=head_neck,abd_*=abdomen'.
         patient_pattern: regular expression: its group 1, found in a name, is the patient.
@@ -53,6 +58,7 @@ class Options:
     label_suffix: str | None = None
     label_map: str | None = None
     lesion_suffix: str | Sequence[str] = ()
+    lesion_value: MaskValue = None
     ignore: str | Sequence[str] = ()
     region: str | None = None
     patient_pattern: str | None = None
@@ -77,6 +83,7 @@ class Options:
             )
         if self.label_map and (self.label_dir or self.label_suffix):
             raise InputError("--label_map names suffixes itself: leave --label_dir and --label_suffix out.")
+        check_mask_value("--lesion_value", self.lesion_value)
         self.anatomy_only = check_flag("--anatomy_only", self.anatomy_only)
         check_count("--workers", self.workers, least=0)
         if self.spacing != "native":
@@ -97,7 +104,7 @@ class Options:
             print(f"{dataset.title}, licence: {dataset.licence}. {dataset.note}".strip())
         if self.label_dir:
             folder = escape(str(Path(self.label_dir).resolve()))
-            layout = replace(layout, labels=dict.fromkeys((f"{folder}/{{name}}", f"{folder}/{{name}}/*")))
+            layout = replace(layout, labels=dict.fromkeys(f"{folder}/{{name}}{end}" for end in _LABEL_ENDS))
         elif self.label_suffix:
             layout = replace(layout, labels={f"{{name}}{self.label_suffix}": None})
         elif self.label_map:
@@ -105,7 +112,9 @@ class Options:
             layout = replace(layout, labels={f"{{name}}{end}": values for end, values in names.items()})
         if self.lesion_suffix:
             lesions = tuple(f"{{name}}{suffix}" for suffix in words_of(self.lesion_suffix))
-            layout = replace(layout, lesions=lesions, lesion_values=())
+            layout = replace(layout, lesions=lesions, lesion_value=None)
+        if self.lesion_value is not None:
+            layout = replace(layout, lesion_value=self.lesion_value)
         return replace(layout, ignore=(*layout.ignore, *words_of(self.ignore)))
 
 

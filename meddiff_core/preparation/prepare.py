@@ -58,7 +58,7 @@ def _run(options: Options) -> list[tuple[str, str]]:
     if not segment:
         print(f"{TOTALSEGMENTATOR} is not installed: CTs without its labels get coarse classes instead.")
     folder = Path(options.output_dir)
-    settings = Settings(folder, options.voxel_size, segment, layout.lesion_values, options.anatomy_only)
+    settings = Settings(folder, options.voxel_size, segment, layout.lesion_value, options.anatomy_only)
     items, failures = _prepare_all(sources + held_out, settings, options.workers)
     if items:
         print(region_table(items))

@@ -22,6 +22,8 @@ from meddiff_core.transforms.scans import scan_stem, volume_suffix, without_resu
 
 logger = logging.getLogger("meddiff")
 
+_DICOM_SUFFIXES = (".dcm", ".ima")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -122,6 +124,8 @@ def _holds_ct(folder: Path) -> bool:
         return True
     if holds_dicom(folder):
         logger.warning("%s is left out: its DICOM images are no slices of a CT.", folder)
+    elif any(path.suffix.lower() in _DICOM_SUFFIXES for path in folder.iterdir()):
+        logger.warning("%s is left out: its .dcm files are empty or no DICOM.", folder)
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -9,6 +10,8 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from meddiff_core.files import whole_file
+
+logger = logging.getLogger("meddiff")
 
 
 def export_weights(network: nn.Module, path: str | Path) -> None:
@@ -47,3 +50,4 @@ class WeightExport:
 
     def __call__(self, engine: Engine) -> None:
         export_weights(self.network, self.path)
+        logger.info("Wrote %s, the weights after epoch %d.", self.path, engine.state.epoch)

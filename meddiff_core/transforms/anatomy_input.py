@@ -13,12 +13,14 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.conditions.detect import detect_region_of_labels
+from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import check_region
 from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
-from meddiff_core.transforms.load import check_labels, check_size, read_volume
+from meddiff_core.transforms.read_labels import read_labels
+from meddiff_core.transforms.read_volume import check_size
 from meddiff_core.transforms.samples import numbered
 from meddiff_core.transforms.scans import PathLike, list_scans
 
@@ -35,7 +37,8 @@ def anatomy_items(
     """Items for `LoadAnatomyd`: every map as often as volumes are to be made from it.
 
     Args:
-        anatomy: a label map, a folder of them, or a list of those; None takes the map of a phantom.
+        anatomy: a label map, or a folder with a mask per organ; a folder or a list of those; None takes the
+            map of a phantom.
         region: of that phantom; `auto` and `unknown` give an abdomen.
         samples: volumes per map.
 
@@ -50,7 +53,7 @@ def anatomy_items(
         shown = "abdomen" if region in ("auto", "unknown") else check_region(region)
         maps = [{"image": f"phantom_{shown}", "phantom": shown}]
     else:
-        maps = list_scans(anatomy)
+        maps = list_scans(anatomy, maps=True)
     return numbered(maps, samples)
 
 
@@ -96,9 +99,9 @@ def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
 
 
 def _read_labels(path: Path) -> MetaTensor:
-    labels = read_volume(path)
+    labels = read_labels(path, f"The anatomy map {path}")
     check_size(labels.shape[1:], f"The anatomy map {path}")
-    check_labels(labels, f"The anatomy map {path}")
+    warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), f"The anatomy map {path}")
     highest = int(labels.max())
     if highest == 0:
         raise InputError(f"The anatomy map {path} is empty: give one with labels other than 0.")

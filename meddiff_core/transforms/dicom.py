@@ -123,7 +123,7 @@ def _find_series(folder: Path) -> Series:
     remarks = [remark] if remark else []
     if others:
         count = sum(map(len, found.left_out.values()))
-        remarks.append(f"{folder}: {len(slices)} slices are read, {count} other entries left out: {others}.")
+        remarks.append(f"{folder}: slices read: {len(slices)}, left out: {count}, namely {others}.")
     return Series(ordered, affine, _describe(headers[0]), tuple(remarks))
 
 

@@ -37,7 +37,7 @@ def lesion_items(
     """Items of `anatomy_items` for maps that lesions are to be generated in.
 
     Args:
-        anatomy: a label map, a folder of them, or a list of those; None takes the map of a phantom.
+        anatomy: as of `anatomy_items`.
         lesion: mask of the lesions, for one map a file; or a folder with a mask of the same name for each
             map; None: they are sampled.
         region: of the phantom.
@@ -54,7 +54,7 @@ def lesion_items(
         return items
     if anatomy is None:
         raise InputError(f"There is no anatomy map for the lesion mask {lesion}: give it by anatomy.")
-    masks = {item["image"]: item["lesion"] for item in list_scans(anatomy, lesion=lesion)}
+    masks = {item["image"]: item["lesion"] for item in list_scans(anatomy, lesion=lesion, maps=True)}
     return [item | {"lesion": masks[item["image"]]} for item in items]
 
 

@@ -8,13 +8,13 @@ import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import write_json
+from meddiff_core.transforms.grids import on_grid_of
 from meddiff_core.transforms.provenance import Provenance
 from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import result_name
@@ -119,14 +119,9 @@ class SaveTrainingPaird(MapTransform):
 
 def _on_grid(lesion: MetaTensor, image: MetaTensor) -> MetaTensor:
     """The mask, 0 and 1, with the affine and form codes of the image; its own file stays protected."""
-    # `LoadMasksd` lets pass a part of a voxel; a turned or shifted mask is off by more.
-    off = 0.5 * float(image.pixdim.min())
-    if lesion.shape != image.shape or not torch.allclose(lesion.affine, image.affine, rtol=0, atol=off):
-        raise ValueError(
-            f"The mask {tuple(lesion.shape)} is not on the grid of the result {tuple(image.shape)}."
-        )
+    mask = on_grid_of(image, lesion, "The mask", "the result")
     meta = dict(image.meta) | {"filename_or_obj": lesion.meta["filename_or_obj"]}
-    return MetaTensor((lesion.as_tensor() > 0.5).float(), affine=image.affine, meta=meta)
+    return MetaTensor((mask.as_tensor() > 0.5).float(), affine=image.affine, meta=meta)
 
 
 def _dataset_description(folder: Path) -> dict[str, object]:

@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from meddiff_core.conditions.vocabulary import find_label
 from meddiff_core.errors import InputError, listed
 from meddiff_core.transforms.dicom_files import images_in
 from meddiff_core.transforms.dicom_header import OWN_RESULT
+from meddiff_core.transforms.dicom_objects import refuse_dicom_object
 from meddiff_core.transforms.own_results import made_from
 
 logger = logging.getLogger("meddiff")
@@ -51,6 +53,7 @@ def list_scans(
     anatomy: PathLike | None = None,
     lesion: PathLike | None = None,
     organ: PathLike | None = None,
+    maps: bool = False,
 ) -> list[dict[str, str]]:
     """Expand what a user gives as `image` into items for a data set.
 
@@ -58,9 +61,11 @@ def list_scans(
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
             sub-folders with DICOM series, whose other contents are left out with a line; or a list of those.
             None, a config's default, is refused.
-        anatomy: its label map, for one scan a file; or a folder with a map of the same name for each scan.
+        anatomy: its label map, for one scan a file, or a folder of masks named like organs; or a folder with
+            a map, or such a folder, of the same name for each scan.
         lesion: the same for lesion masks.
         organ: the same for organ masks.
+        maps: what `image` names are anatomy maps; a folder of masks named like organs is one of them.
 
     Returns:
         items `{"image": path}`, with "anatomy", "lesion" and "organ" where given, in the order of the list
@@ -74,7 +79,7 @@ def list_scans(
     given = list(image) if isinstance(image, list | tuple) else [image]
     for entry in given:
         _check_path("image", entry)
-    paths = [scan for entry in given for scan in _expand(Path(entry).expanduser())]
+    paths = [scan for entry in given for scan in _expand(Path(entry).expanduser(), maps)]
     if not paths:
         raise InputError("The list of images is empty: name at least one CT.")
     stems: dict[str, Path] = {}
@@ -103,7 +108,7 @@ def _missing(name: str) -> str:
     return f"{name} does not exist: check the path."
 
 
-def _expand(path: Path) -> list[Path]:
+def _expand(path: Path, maps: bool) -> list[Path]:
     """The scans that one path stands for."""
     try:
         exists = path.exists()
@@ -112,7 +117,9 @@ def _expand(path: Path) -> list[Path]:
     if not exists:
         raise InputError(_missing(str(path)))
     # What is no folder is taken at its word here: loading it says what is wrong with it.
-    return _scans_of(path) if path.is_dir() and not _is_series(path) else [path]
+    if not path.is_dir() or _is_series(path) or (maps and organ_masks(path)):
+        return [path]
+    return _scans_of(path, maps)
 
 
 def _is_series(folder: Path) -> bool:
@@ -133,9 +140,9 @@ def without_results(volumes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return scans, [path for path in volumes if path not in scans]
 
 
-def _scans_of(folder: Path) -> list[Path]:
+def _scans_of(folder: Path, maps: bool) -> list[Path]:
     """The scans in a folder of several; a line says what is left out, such as results of earlier runs."""
-    volumes = _volumes_in(folder)
+    volumes = _volumes_in(folder, maps)
     scans, results = without_results(volumes)
     beside = {f"{scan_stem(path)}{end}" for path in volumes for end in _BESIDE}
     others = [path.name for path in _entries(folder) if path not in volumes and path.name not in beside]
@@ -150,18 +157,40 @@ def _scans_of(folder: Path) -> list[Path]:
         )
     if any(left_out.values()):
         counts = (len(scans), sum(map(len, left_out.values())))
-        sentence = "%s: %s scans are taken, %s other entries left out: %s."
+        sentence = "%s: scans taken: %s, left out: %s, namely %s."
         logger.warning(sentence, folder, *counts, listed(left_out))
     return scans
 
 
-def _volumes_in(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if (_is_series(path) if path.is_dir() else volume_suffix(path))]
+def _volumes_in(folder: Path, maps: bool = False) -> list[Path]:
+    """Volume files and folders of series; of maps, folders with a mask per organ, too."""
+    return [
+        path
+        for path in _entries(folder)
+        if (_is_series(path) or (maps and organ_masks(path)) if path.is_dir() else volume_suffix(path))
+    ]
 
 
 def _entries(folder: Path) -> list[Path]:
     # Hidden files are drafts of results and what other systems leave behind (._scan.nii.gz).
     return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+
+
+def organ_masks(folder: Path) -> dict[Path, int]:
+    """The masks in a folder that are named like the vocabulary, as of TotalSegmentator, and their ids.
+
+    Empty where most files have other names. A folder `segmentations` in it counts as the folder itself.
+    """
+    within = folder / "segmentations"
+    folder = within if within.is_dir() else folder
+    files = [path for path in _entries(folder) if volume_suffix(path)]
+    masks = {path: label for path in files if (label := find_label(scan_stem(path)))}
+    if 2 * len(masks) <= len(files):
+        return {}
+    others = [path.name for path in files if path not in masks]
+    if others:
+        logger.warning("%s: the vocabulary has no %s: left out.", folder, ", ".join(others))
+    return masks
 
 
 def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
@@ -173,7 +202,11 @@ def _companion(name: str, at: Path, scan: str, scans: int) -> Path:
             raise InputError(f"{at} is one {name} map for {scans} scans: give a folder with a map for each.")
         return at
     stem = scan_stem(scan)
-    found = [path for path in _volumes_in(at) if scan_stem(path) == stem]
-    if not found:
-        raise InputError(f"{at} holds no {name} map named {stem}: name the maps like their scans.")
-    return found[0]
+    found = [path for path in _volumes_in(at, name == "anatomy") if scan_stem(path) == stem]
+    if found:
+        return found[0]
+    if name == "anatomy" and scans == 1 and organ_masks(at):
+        return at
+    refuse_dicom_object(at, f"The {name} map {at}")
+    hint = " (TotalSegmentator makes one map of a scan with --ml)" if name == "anatomy" else ""
+    raise InputError(f"{at} holds no {name} map named {stem}: name the maps like their scans{hint}.")

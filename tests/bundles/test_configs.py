@@ -21,7 +21,7 @@ OF_THE_TASK = {
     },
     "train.json": {
         *("output_dir", "max_epochs", "learning_rate", "level_weights", "network_def", "network", "loss"),
-        *("optimizer", "ema", "train", "validate"),
+        *("optimizer", "ema", "maps", "train", "validate"),
     },
     "multi_gpu_train.json": {"network"},
     "from_scratch.json": set(),

@@ -29,6 +29,9 @@ from hard_input import (
     workflow,
 )
 
+LATIN_1 = os.fsdecode(b"caf\xe9.nii.gz")
+"""A name from an old file system: its bytes are no UTF-8."""
+
 
 def source(name, path):
     """A small scan or map for a bundle."""
@@ -49,7 +52,9 @@ def test_a_number_sign_in_a_path(tmp_path):
     assert "turn # into ::, so rename" in refusal("ct_denoising", path, tmp_path / "out")
 
 
-@pytest.mark.parametrize("file", ["a.b.c.nii.gz", "SCAN.NII.GZ", "scan.NII", "-rf.nii", ".hidden.nii.gz"])
+@pytest.mark.parametrize(
+    "file", ["a.b.c.nii.gz", "SCAN.NII.GZ", "scan.NII", "-rf.nii", ".hidden.nii.gz", LATIN_1]
+)
 def test_any_name(file, tmp_path):
     path = save(tmp_path / "scan.nii.gz", small_hu())
     if not file.lower().endswith(".gz"):

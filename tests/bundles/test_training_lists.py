@@ -67,8 +67,8 @@ SHIFTED[0, 3] += 30
 
 BAD = {
     "anatomy of another shape": (ALL, volume("anatomy", lambda a: a[:-1]), "anatomy map .*anatomy_2"),
-    "anatomy elsewhere": (ALL, volume("anatomy", np.copy, SHIFTED), "anatomy map .*anatomy_2.* voxels off"),
-    "lesion elsewhere": ((LESION,), volume("lesion", np.copy, SHIFTED), "lesion map .*lesion_2.* voxels off"),
+    "anatomy elsewhere": (ALL, volume("anatomy", np.copy, SHIFTED), "anatomy map .*anatomy_2.* mm. off"),
+    "lesion elsewhere": ((LESION,), volume("lesion", np.copy, SHIFTED), "lesion map .*lesion_2.* mm. off"),
     "normalised": (ALL, volume("image", lambda a: (a + 1024) / 4096.0), "image_2.nii.gz is not .*HU"),
     "stored pixels": (ALL, volume("image", lambda a: np.maximum(a + 1024, 0)), "image_2.nii.gz is not in HU"),
     "not a number": (ALL, volume("image", nan), "image_2.nii.gz holds NaN"),
@@ -78,6 +78,11 @@ BAD = {
         ALL,
         volume("anatomy", lambda a: a.astype(np.int16) - 1),
         "anatomy_2.nii.gz holds the value -1",
+    ),
+    "an organ and its lesion": (
+        (LESION,),
+        volume("lesion", lambda a: a + (a > 0) * (np.indices(a.shape)[2] > 6).astype(np.uint8)),
+        "lesion.*lesion_2.nii.gz holds several values",
     ),
     "no lesion": ((LESION,), volume("lesion", np.zeros_like), "lesion mask .*lesion_2.nii.gz is empty"),
     "no file": (ALL, entry("anatomy", "absent.nii.gz"), "absent.nii.gz does not exist"),

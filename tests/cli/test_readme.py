@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from doc_commands import ROOT, commands
+from doc_sandbox import start
 
 from meddiff_core.phantoms import make_phantom
 
@@ -24,13 +25,18 @@ def find(document: str, *words: str) -> list[str]:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     """Run a command of a document in a folder that looks like the repository's root."""
+    assert Path(command[0]).name.startswith("python")
+    return subprocess.run(
+        [sys.executable, *command[1:]], cwd=link(folder), capture_output=True, text=True, timeout=300
+    )
+
+
+def link(folder: Path) -> Path:
+    """The folder, with the repository's bundles and tools in it."""
     if not (folder / "bundles").exists():
         (folder / "bundles").symlink_to(ROOT / "bundles")
         (folder / "tools").symlink_to(ROOT / "tools")
-    assert Path(command[0]).name.startswith("python")
-    return subprocess.run(
-        [sys.executable, *command[1:]], cwd=folder, capture_output=True, text=True, timeout=300
-    )
+    return folder
 
 
 def two_processes(command: list[str]) -> list[str]:
@@ -65,14 +71,6 @@ def test_a_missing_scan_is_one_sentence(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_region_is_one_sentence(scan):
-    command = [*find("README.md", "--image", "ct_denoising"), "--region", "leg"]
-    result = run(command, scan.parent)
-    assert result.returncode == 1
-    assert "Unknown region 'leg'" in result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-
-
 def test_two_processes_train_together(scan):
     """The torchrun command of the foundation's docs, on two CPU processes."""
     folder = scan.parent
@@ -80,7 +78,7 @@ def test_two_processes_train_together(scan):
     for name in ("a", "b", "c"):
         (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
     prepare = [*find("README.md", "prepare_data.py"), "--val_fraction", "0.3", "--workers", "0"]
-    assert run(prepare, folder).returncode == 0
+    start(prepare, link(folder))
     command = two_processes(find("bundles/ct_foundation/docs/README.md", "torchrun"))
     small = "--epoch_length 2 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"
     result = run([*command, "--output_dir", "out", *small.split()], folder)
@@ -91,20 +89,11 @@ def test_two_processes_train_together(scan):
     )  # loss and validation, of one process
 
 
-def test_an_empty_lesion_mask_is_one_sentence(scan):
-    image = nib.load(scan)
-    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), scan.parent / "mask.nii.gz")
-    command = find("bundles/ct_lesion_inpainting/docs/README.md", "mask.nii.gz", "--image")
-    result = run(command, scan.parent)
-    assert result.returncode == 1
-    assert "mask.nii.gz" in result.stderr and "Traceback" not in result.stderr + result.stdout
-    assert not (scan.parent / "out").exists()
-
-
 def test_two_processes_share_the_windows_of_a_volume(scan):
     """The torchrun command of the docs writes once what one process writes."""
     # float32: in bfloat16 the number of threads alone, of which torchrun gives each process one, rounds anew
-    options = ["--region", "abdomen", "--window_size", "32", "--steps", "3", "--precision", "float32"]
+    small = "--region chest --preset fast --window_size 32 --steps 2 --precision float32"
+    options = small.split()
     folder = scan.parent
     command = two_processes(find("docs/speed.md", "torchrun"))
     result = run([*command, *options, "--output_dir", "shared"], folder)
@@ -112,8 +101,7 @@ def test_two_processes_share_the_windows_of_a_volume(scan):
     assert result.stdout.count("Wrote shared/map_synthetic.nii.gz") == 1
     command = find("bundles/ct_synthesis/docs/README.md", "--region", "inference.json")
     command = [*command, *options, "--anatomy", "map.nii.gz", "--output_dir", "alone"]
-    result = run(command, folder)
-    assert result.returncode == 0, result.stderr
+    start(command, folder)
     shared, alone = (nib.load(folder / out / "map_synthetic.nii.gz") for out in ("shared", "alone"))
     # 1e-4 of [-1, 1] is 0.09 HU in the widest window, but HU are rounded
     assert np.abs(shared.get_fdata() - alone.get_fdata()).max() <= 1

@@ -1,7 +1,4 @@
 import hashlib
-import subprocess
-import sys
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -165,33 +162,6 @@ def test_noise_is_a_function_of_position():
     coarse, fine = sample(15), sample(45)
     np.testing.assert_allclose(coarse, fine[1::3, 1::3, 1::3], atol=0.25)
     assert 0.7 < fine.std() < 1.3
-
-
-@pytest.mark.cli
-def test_tool_writes_three_files(tmp_path):
-    tool = Path(__file__).parents[2] / "tools" / "make_phantom.py"
-    options = [
-        "--region",
-        "chest",
-        "--output_dir",
-        str(tmp_path),
-        "--shape",
-        "32,32,24",
-        "--spacing",
-        "10,10,12",
-    ]
-    done = subprocess.run([sys.executable, tool, *options, "--lesions", "2"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for suffix, dtype in (("", np.int16), ("_anatomy", np.uint8), ("_lesion", np.uint8)):
-        path = tmp_path / f"chest_phantom_0{suffix}.nii.gz"
-        assert str(path) in done.stdout
-        assert nib.load(path).get_data_dtype() == dtype
-        assert nib.load(path).shape == (32, 32, 24)
-    wrong = subprocess.run(
-        [sys.executable, tool, "--region", "leg", "--output_dir", str(tmp_path)], capture_output=True
-    )
-    assert wrong.returncode == 1
-    assert b"leg" in wrong.stderr and b"Traceback" not in wrong.stderr
 
 
 @pytest.mark.parametrize("region", EXPECTED)

@@ -184,7 +184,7 @@ def test_label_maps_of_several_kinds_by_a_file_of_names(tmp_path, cts, run, body
     for name in ("a", "b", "c"):
         save_nifti(cts / f"{name}.nii.gz", body, AFFINE)
     save_nifti(cts / "a_organs.nii.gz", values, AFFINE)
-    save_nifti(cts / "b_ts.nii.gz", np.where(values == 1, label_id("spleen"), 0).astype(np.uint8), AFFINE)
+    save_nifti(cts / "b_ts.nii.gz", np.where(values == 1, label_id("pancreas"), 0).astype(np.uint8), AFFINE)
     options = ("--spacing", "native", "--region", "abdomen", "--label_map", tmp_path / "names.json")
     code, datalist = run(*options)
     found = {item["image"][6]: load(tmp_path, item["anatomy"]) for item in items(datalist)}
@@ -194,7 +194,7 @@ def test_label_maps_of_several_kinds_by_a_file_of_names(tmp_path, cts, run, body
     coarse = {0, BODY, label_id("fat")}
     assert labels == {
         "a": coarse | {label_id("liver"), label_id("bone")},
-        "b": {0, BODY, label_id("spleen")},
+        "b": {0, BODY, label_id("pancreas")},
         "c": coarse,
     }
     voxels = np.argwhere(values == 300)
@@ -247,10 +247,13 @@ def test_what_is_left_out_is_named(cts, run, body, save_nifti, save_dicom, caplo
     record = {"input": "a.nii.gz", "software": {"meddiff_core": "0"}}
     (cts / "a_denoised.json").write_text(json.dumps(record))
     save_dicom(cts / "pet", body, AFFINE, Modality="PT")
+    (cts / "lost").mkdir()
+    (cts / "lost" / "IM0001.dcm").write_bytes(b"")
     code, datalist = run("--region", "abdomen", "--spacing", "native")
     assert code == 0
     assert [item["patient"] for item in items(datalist)] == ["a"]
     assert f"{cts / 'pet'} is left out: its DICOM images are no slices of a CT." in caplog.messages
+    assert f"{cts / 'lost'} is left out: its .dcm files are empty or no DICOM." in caplog.messages
     assert f"{cts}: left out a_denoised.nii.gz (result of MedDiff-FM)." in caplog.messages
 
 

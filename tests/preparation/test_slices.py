@@ -7,7 +7,7 @@ import skimage.io
 
 from meddiff_core.errors import InputError
 from meddiff_core.preparation.slices import stack_slices
-from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
+from meddiff_core.transforms.load import LoadCTd, LoadMasksd
 
 ROWS, COLUMNS = 40, 48
 
@@ -76,7 +76,7 @@ def test_masks_by_name(folder, tmp_path, high):
     mask[3, 12:15, 16:20] = high
     masks, lesion = folder(mask, ".tif", "masks"), tmp_path / "lesion.nii.gz"
     path = _stack(folder(_grey(9)), tmp_path, mask_dir=str(masks), mask_output=str(lesion))
-    item = LoadLabelsd("lesion")({"image": LoadCTd()({"image": path})["image"], "lesion": lesion})
+    item = LoadMasksd("lesion")({"image": LoadCTd()({"image": path})["image"], "lesion": lesion})
     assert nib.load(lesion).get_data_dtype() == np.uint8
     assert np.array_equal(np.argwhere(item["lesion"].numpy()[0]).min(0), (16, 12, 3))
     assert item["lesion"].sum() == 12

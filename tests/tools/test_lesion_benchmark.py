@@ -14,6 +14,7 @@ from benchmarks.scans import Scan
 from scipy import ndimage
 
 from meddiff_core.errors import InputError
+from meddiff_core.metrics import lesion_segmenter
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
 from meddiff_core.networks.ct_denoiser import CTDenoiser
@@ -79,6 +80,7 @@ def test_every_method_is_measured_and_says_how(folder, generation_root, tmp_path
         "benchmarks.lesion_methods.bundle_parts",
         lambda *args, **options: fast(*args, **options, steps=2, jump_rounds=1),
     )
+    monkeypatch.setattr(lesion_segmenter, "GRID_MM", 6.0)
     export_weights(segmenter_network(), tmp_path / "segmenter.pt")
     rows = measure(
         folder,

@@ -37,7 +37,7 @@ OPTIONS = {
     "ct_super_resolution": {"image": "scan.nii.gz", "slice_thickness": 6.0},
     "ct_lesion_generation": {"anatomy": "anatomy.nii.gz", "lesion_diameter": [60, 70], "steps": 1},
 }
-IN_A_SUBPROCESS = ("ct_denoising", "ct_lesion_inpainting")
+IN_A_SUBPROCESS = ("ct_lesion_inpainting",)
 
 # Where the package is installed for development, a finder of its own knows it: there is none elsewhere.
 SCRIPT = """

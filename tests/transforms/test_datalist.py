@@ -48,8 +48,9 @@ def test_what_is_left_out_is_counted_and_an_absent_file_is_none(write, tmp_path,
 
 
 def test_lists_of_other_software_are_told_what_label_is(write):
-    path = write({"training": [{"image": "a.nii.gz", "label": "l.nii.gz"}]})
-    with pytest.raises(InputError, match="no volume with lesion: add one; what it calls label is"):
+    item = {"image": "a.nii.gz", "lesion": "l.nii.gz"}
+    path = write({"training": [item, {"image": "b.nii.gz", "label": "l.nii.gz"}]})
+    with pytest.raises(InputError, match="has no lesion: add it; what it calls label is"):
         load_datalist(path, "training", needs="lesion")
 
 

@@ -67,7 +67,7 @@ def test_what_lies_beside_is_named(name, series, hu, caplog):
     write(series / name, series)
     image = load(series)
     assert np.array_equal(image.numpy()[0], hu)
-    assert caplog.messages == [f"{series}: 16 slices are read, 1 other entries left out: {name} ({kind})."]
+    assert caplog.messages == [f"{series}: slices read: 16, left out: 1, namely {name} ({kind})."]
 
 
 def test_all_that_lies_beside_is_one_line(series, caplog):
@@ -76,7 +76,7 @@ def test_all_that_lies_beside_is_one_line(series, caplog):
     (series / ".DS_Store").write_bytes(b"hidden")
     load(series)
     (line,) = caplog.messages
-    assert f"16 slices are read, {len(BESIDE)} other entries left out" in line
+    assert f"slices read: 16, left out: {len(BESIDE)}, namely" in line
     assert "notes.txt, photo.jpg, scan.nii.gz (no DICOM)" in line
 
 
@@ -190,9 +190,7 @@ def test_a_folder_without_images_is_no_scan(series, tmp_path, caplog):
     shutil.copy(DICOMDIR, study / "DICOMDIR")
     assert not holds_dicom(study)
     assert [item["image"] for item in list_scans(study)] == [str(study / "ct")]
-    assert (
-        f"{study}: 1 scans are taken, 2 other entries left out: DICOMDIR, reports (no volume)." in caplog.text
-    )
+    assert f"{study}: scans taken: 1, left out: 2, namely DICOMDIR, reports (no volume)." in caplog.text
     with pytest.raises(InputError, match=r"no slices of a CT in DICOM, but sr \(no image\)"):
         find_series(study / "reports")
 

@@ -262,3 +262,22 @@ def test_options(options):
 def test_itk_finds_one_series(tmp_path, hu, affine):
     names = itk.GDCMSeriesFileNames.New(Directory=str(save(result(hu, affine), tmp_path)))
     assert len(names.GetSeriesUIDs()) == 1
+
+
+def test_how_a_source_stores_its_pixels_is_no_matter(tmp_path, hu, save_dicom):
+    """Of an inverse, padded source of 12 bits comes a series that says what it holds itself."""
+    own = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11, "RescaleType": "HU"}
+    source = save_dicom(tmp_path / "scan", hu, np.diag([-1.0, -1.0, 2.0, 1.0]), **own)
+    for path in source.iterdir():
+        ds = pydicom.dcmread(path)
+        ds.add_new("PixelPaddingValue", "US", int(hu[0, 0, 0]) + 1024)
+        ds.save_as(path)
+    image = LoadCTd()({"image": str(source)})["image"]
+    assert image[0, 0, 0, 0] == -1024
+    folder = save(image, tmp_path, keep_identifiers=True)
+    header = headers(folder)[0]
+    assert (header.PhotometricInterpretation, header.PixelRepresentation) == ("MONOCHROME2", 1)
+    assert (header.BitsStored, header.HighBit, header.RescaleSlope, header.RescaleIntercept) == (16, 15, 1, 0)
+    assert "PixelPaddingValue" not in header
+    for read in (by_pydicom, by_itk, by_us):
+        np.testing.assert_array_equal(in_ras(*read(folder))[0], in_ras(image[0], image.affine)[0])

@@ -173,12 +173,12 @@ class TestLabels:
 
     def test_another_grid(self, tmp_path, hu, affine, image, save_nifti):
         smaller = save_nifti(tmp_path / "small.nii.gz", np.zeros((20, 24, 15), np.uint8), affine)
-        with pytest.raises(InputError, match=r"anatomy map .* another grid: \(20, 24, 15\) voxels"):
+        with pytest.raises(InputError, match=r"anatomy map .* another grid: 20 x 24 x 15 voxels"):
             self.load({"image": image, "anatomy": smaller})
         moved = affine.copy()
         moved[:3, 3] += affine[:3, 2] * 0.5
         shifted = save_nifti(tmp_path / "moved.nii.gz", np.zeros(hu.shape, np.uint8), moved)
-        with pytest.raises(InputError, match=r"lesion map .* lies 0.5 voxels off"):
+        with pytest.raises(InputError, match=r"lesion map .* lies 0.5 voxels \(.* mm\) off"):
             self.load({"image": image, "lesion": shifted})
 
     @pytest.mark.parametrize("value", [NUM_LABELS, -1, 0.5, np.nan])

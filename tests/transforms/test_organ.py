@@ -8,7 +8,7 @@ from monai.transforms import Compose, Orientationd
 from meddiff_core.conditions.vocabulary import BODY, label_id
 from meddiff_core.errors import InputError
 from meddiff_core.evaluation.scan_dataset import FAILED, ScanDataset
-from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
+from meddiff_core.transforms.load import LoadCTd, LoadLabelsd, LoadMasksd
 from meddiff_core.transforms.organ import OrganMaskd, select_organ
 
 LIVER, SPLEEN, LUNG, FAT, BONE = (label_id(name) for name in ("liver", "spleen", "lung", "fat", "bone"))
@@ -56,7 +56,9 @@ def item(tmp_path, hu, anatomy, save_nifti):
         files |= {key: save_nifti(tmp_path / f"{key}.nii.gz", array, affine) for key, array in maps.items()}
         keys = ["image", "anatomy", "organ"]
         orient = Orientationd(keys, axcodes="RAS", labels=None, allow_missing_keys=True)
-        return Compose([LoadCTd(), LoadLabelsd(["anatomy", "organ"]), orient, OrganMaskd(names=names)])(files)
+        return Compose(
+            [LoadCTd(), LoadLabelsd("anatomy"), LoadMasksd("organ"), orient, OrganMaskd(names=names)]
+        )(files)
 
     return make
 
@@ -178,7 +180,7 @@ def test_mask_beside_the_images(tmp_path, hu, anatomy, save_nifti):
         folder.mkdir()
         for name in "ab":
             save_nifti(folder / f"{name}.nii.gz", array)
-    chain = Compose([LoadCTd(), LoadLabelsd(["anatomy", "organ"]), OrganMaskd()])
+    chain = Compose([LoadCTd(), LoadLabelsd("anatomy"), LoadMasksd("organ"), OrganMaskd()])
     first, second = ScanDataset(scans, chain, organ=masks)
     assert first["organ"].sum() == second["organ"].sum() == (anatomy == LIVER).sum()
     (masks / "b.nii.gz").unlink()

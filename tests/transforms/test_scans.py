@@ -67,7 +67,7 @@ def test_results_of_an_earlier_run_are_no_input(after_a_run, caplog):
     assert names(list_scans(after_a_run)) == ["a", "b", "c", "d", "patient 1"]
     (line,) = caplog.messages
     assert line == (
-        f"{after_a_run}: 5 scans are taken, 4 other entries left out: a_denoised.nii.gz, patient 1_denoised "
+        f"{after_a_run}: scans taken: 5, left out: 4, namely a_denoised.nii.gz, patient 1_denoised "
         "(result of MedDiff-FM), empty, notes.txt (no volume)."
     )
 
@@ -99,7 +99,7 @@ def test_a_folder_of_results_alone(tmp_path):
 def test_one_stray_slice_hides_no_volumes(folder, hu, save_dicom, caplog):
     save_dicom(folder, hu[..., :1], np.eye(4))
     assert names(list_scans(folder)) == ["a", "b", "c", "d", "patient 1"]
-    assert "3 other entries left out: " in caplog.text
+    assert "left out: 3, namely " in caplog.text
     assert "_000.dcm" in caplog.text
 
 

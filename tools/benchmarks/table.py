@@ -62,7 +62,7 @@ class Table:
 
 
 def number(key: str, digits: int) -> Callable[[Row], str]:
-    """A column of numbers; a dash where a row has none."""
+    """A column of numbers; `n/a` where a row has none."""
     return lambda row: markdown.number(row.get(key), digits)
 
 
