@@ -99,20 +99,27 @@ class LoadMasksd(LoadLabelsd):
     Args:
         keys: keys that hold paths, for example "organ" or "lesion". Absent or None: left out.
         reference: key of the loaded image, default "image".
-        value: which values of the masks count, see `MaskValue`; the option that sets it is `<key>_value`.
+        value: which values of the masks count, see `MaskValue`.
+        option: the option that sets it, for the sentence of a refusal; None is `<key>_value`.
 
     Raises:
         InputError: missing, damaged, on another grid, or several values where none is named.
     """
 
-    def __init__(self, keys: KeysCollection, reference: str = "image", value: MaskValue = None) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        reference: str = "image",
+        value: MaskValue = None,
+        option: str | None = None,
+    ) -> None:
         super().__init__(keys, reference)
         self.value = value
-        for key in self.keys:
-            check_mask_value(f"{key}_value", value)
+        self.option = option or f"{self.keys[0]}_value"
+        check_mask_value(self.option, value)
 
     def _read(self, path: Path, name: str, key: str) -> MetaTensor:
-        return read_mask(path, name, f"{key}_value", self.value)
+        return read_mask(path, name, self.option, self.value)
 
 
 def _check_hu(image: MetaTensor, path: Path) -> None:
