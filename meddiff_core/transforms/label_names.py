@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import itk
-import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
@@ -16,6 +15,7 @@ from monai.data import MetaTensor
 from meddiff_core.conditions.vocabulary import BODY, find_label
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.label_values import whole_values
+from meddiff_core.transforms.read_file import nifti_image
 from meddiff_core.transforms.scans import volume_suffix
 
 logger = logging.getLogger("meddiff")
@@ -42,7 +42,7 @@ def label_names(path: Path) -> dict[int, str]:
 
 def _table_of_nifti(path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
-    for extension in nib.load(path).header.extensions:
+    for extension in nifti_image(path).header.extensions:
         content = extension.get_content()
         text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
         if "<LabelTable>" in text:

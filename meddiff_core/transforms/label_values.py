@@ -38,7 +38,7 @@ def check_mask_value(option: str, value: MaskValue) -> None:
 def mask_of(
     volume: MetaTensor,
     name: str,
-    option: str,
+    option: str | None = None,
     value: MaskValue = None,
     names: Mapping[int, str] | None = None,
 ) -> MetaTensor:
@@ -50,7 +50,7 @@ def mask_of(
     Args:
         volume: `(1, X, Y, Z)`.
         name: begins the sentence of a refusal.
-        option: the option that names the value, for that sentence.
+        option: the option that names the value, for that sentence; None where there is none.
         value: see `MaskValue`.
         names: what the file's header calls its values, for that sentence.
 
@@ -63,9 +63,12 @@ def mask_of(
     present = found[found != 0]
     if value in (None, ALL):
         if value is None and present.size > 1:
+            listed = _volumes(volume, values, present, names or {})
+            if option is None:
+                raise InputError(f"{name} holds several values, {listed}: give a mask of this organ alone.")
             raise InputError(
-                f"{name} holds several values, {_volumes(volume, values, present, names or {})}: name what "
-                f"counts by {option}, such as {present[-1]:g} or {ALL}; a map of organs is given by anatomy."
+                f"{name} holds several values, {listed}: name what counts by {option}, such as "
+                f"{present[-1]:g} or {ALL}; a map of organs is given by anatomy."
             )
         return _like(volume, values != 0)
     wanted = [value] if isinstance(value, int) else list(value)

@@ -48,30 +48,40 @@ def read_file(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     return array, affine, codes
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    # Not by MONAI's reader: where forms and voxel size disagree it takes another affine than all others do.
-    # Not by nibabel's path either: it does not read on to the checksum at the end of the file.
+def nifti_image(path: Path) -> nib.Nifti1Image:
+    """A NIfTI file, compressed or not, whose checksum is right.
+
+    Raises:
+        InputError: it is damaged or of another kind.
+    """
+    # Not by nibabel's path: it does not read on to the checksum at the end of the file.
     content = unzipped(path)
     check_kind(content, volume_suffix(path), path)
     kinds = (nib.Nifti1Image, nib.Nifti2Image)
     kind = next(kind for kind in kinds if kind.header_class.may_contain_header(content[:_HEADER]))
     image = kind.from_bytes(content)
+    _check_length(len(content), image, path)
+    return image
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    # Not by MONAI's reader: where forms and voxel size disagree it takes another affine than all others do.
+    image = nifti_image(path)
     dtype = image.get_data_dtype()
     if dtype.fields:
         raise InputError(f"{path} holds colours: give the CT itself, not a picture of it.")
     if np.issubdtype(dtype, np.complexfloating):
         raise InputError(f"{path} holds complex numbers: give a CT in HU.")
-    _check_length(content, image, path)
     array = np.ascontiguousarray(np.asanyarray(image.dataobj), dtype=np.float32)
     codes = {key: int(image.header[key]) for key in _NIFTI_CODES if key in image.header}
     return array, np.asarray(image.affine, dtype=float), codes
 
 
-def _check_length(content: bytes, image: nib.Nifti1Image, path: Path) -> None:
+def _check_length(size: int, image: nib.Nifti1Image, path: Path) -> None:
     """Refuse a header that tells of more or fewer slices than the file holds."""
     slice_bytes = int(np.prod(image.shape[:2])) * image.get_data_dtype().itemsize
     slices = int(np.prod(image.shape[2:]))
-    held = (len(content) - int(image.dataobj.offset)) / slice_bytes
+    held = (size - int(image.dataobj.offset)) / slice_bytes
     if held < slices or held >= slices + 1:
         raise InputError(
             f"{path} cannot be read: it holds {int(held)} slices, while its header says {slices}; get it "

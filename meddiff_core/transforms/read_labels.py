@@ -49,7 +49,7 @@ def read_labels(path: Path, name: str) -> MetaTensor:
     return check_labels(ids_by_names(labels, names, name), name)
 
 
-def read_mask(path: Path, name: str, option: str, value: MaskValue = None) -> MetaTensor:
+def read_mask(path: Path, name: str, option: str | None = None, value: MaskValue = None) -> MetaTensor:
     """A mask, float32 `(1, X, Y, Z)`, 1 within, on its own grid; see `mask_of`."""
     volume, names = _read(path, name)
     return mask_of(volume, name, option, value, names)
@@ -78,7 +78,7 @@ def join_masks(masks: Mapping[Path, int], name: str) -> MetaTensor:
     first: MetaTensor | None = None
     inside: list[tuple[int, np.ndarray]] = []
     for path, label in masks.items():
-        mask = read_mask(path, f"The mask {path} of {label_name(label)}", "its file")
+        mask = read_mask(path, f"The mask {path} of {label_name(label)}")
         mask = mask if first is None else on_grid_of(first, mask, f"{name}: {path.name}", "the first mask")
         first = mask if first is None else first
         inside.append((label, np.flatnonzero(np.asarray(mask)[0])))

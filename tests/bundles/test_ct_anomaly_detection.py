@@ -198,7 +198,7 @@ def test_a_map_on_another_grid(detect, files, chest, save_nifti, tmp_path, key):
     other = save_nifti(tmp_path / "other.nii.gz", np.ones(SHAPE, np.uint8), shifted)
     with pytest.raises(SystemExit) as caught:
         detect(tmp_path / "out", files()["image"], **{key: str(other)})
-    _one_sentence(caught.value, "other.nii.gz is on another grid: it lies 2.5 voxels off the image")
+    _one_sentence(caught.value, "other.nii.gz is on another grid: it lies 2.5 voxels")
 
 
 @pytest.mark.parametrize("organ", ["name", "mask"])

@@ -104,7 +104,7 @@ REFUSED = {
     "normalised": (of_hu(lambda hu: hu / 2000), "is not a CT in HU"),
     "stored pixels": (of_hu(lambda hu: (hu + 1024).astype(np.uint16)), "rescale slope"),
     "a picture": (of_hu(lambda hu: np.clip(hu / 4 + 128, 0, 255).astype(np.uint8)), "rescale slope"),
-    "lost sign": (of_hu(lambda hu: hu.astype(np.int16).view(np.uint16)), "is not in HU"),
+    "lost sign": (of_hu(lambda hu: hu.astype(np.int16).view(np.uint16)), "is not a CT in HU"),
     "a million HU": (of_hu(lambda hu: hu * 1000), "is not a CT in HU"),
     "zero voxel size": (of_header(no_slices), "affine"),
     "axes alike": (of_hu(np.copy, affine_with(1, (9.7, 0, 0))), "affine"),

@@ -15,7 +15,7 @@ from meddiff_core.errors import InputError
 from meddiff_core.inferers.anomaly import POLARITIES
 from meddiff_core.phantoms import Phantom, make_phantom
 from meddiff_core.transforms.datalist import load_datalist
-from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
+from meddiff_core.transforms.load import LoadCTd, LoadLabelsd, LoadMasksd
 from meddiff_core.transforms.organ import OrganMaskd
 from meddiff_core.transforms.scans import scan_stem
 
@@ -74,7 +74,7 @@ def _read(item: dict, spacing: float | None, seed: int) -> Scan:
     region = item_region(item)
     present = [key for key in _VOLUMES if key in item]
     volumes = LoadCTd()({key: item[key] for key in present})
-    volumes = LoadLabelsd(_VOLUMES[1:])(volumes)
+    volumes = LoadMasksd(("organ", "lesion"))(LoadLabelsd("anatomy")(volumes))
     volumes = Orientationd(present, axcodes="RAS", labels=None)(volumes)
     volumes = OrganMaskd(names=item.get("organ_name"))(volumes)
     if spacing is not None:
