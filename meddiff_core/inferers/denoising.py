@@ -14,6 +14,7 @@ from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_count, check_number
+from meddiff_core.inferers.few_slices import mirrored
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
@@ -71,7 +72,8 @@ class DenoisingInferer(VolumeInferer):
         Returns:
             `(1, 1, X, Y, Z)` in [-1, 1]; its meta holds `region` and `noise_level` (HU).
         """
-        volume = self.without_air(self.take_apart(inputs))
+        x, y, z = inputs.shape[2:]
+        volume = self.without_air(self.take_apart(mirrored(inputs)))
         noise_hu = self._noise_level(volume)
         noise = noise_hu * 2.0 / volume.hu_window.width
         measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
@@ -79,7 +81,8 @@ class DenoisingInferer(VolumeInferer):
         data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
         result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
-        return MetaTensor(result, meta=volume.meta | {"region": volume.region, "noise_level": noise_hu})
+        meta = volume.meta | {"region": volume.region, "noise_level": noise_hu}
+        return MetaTensor(result[..., :x, :y, :z], meta=meta)
 
     def _noise_level(self, volume: Volume) -> float:
         if self.noise_level != "auto":

@@ -48,7 +48,10 @@ class WindowGrid:
     ) -> None:
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}: use at least 0 and less than 1.")
-        self.padded = tuple(ceil(n / divisor) * divisor for n in spatial_shape)
+        # Along a side of one divisor the network's coarsest level has a single voxel, and convolutions in
+        # bfloat16 on a CPU give NaN there.
+        self._least = 2 * divisor if divisor > 1 else 1
+        self.padded = tuple(max(self._least, ceil(n / divisor) * divisor) for n in spatial_shape)
         self._divisor = divisor
         self._content = content
         self._box = [slice(0, n) for n in self.padded] if content is None else self._content_box()
@@ -96,7 +99,7 @@ class WindowGrid:
             if not len(filled):
                 return [slice(0, 0)] * 3
             start, stop = filled[0] * BLOCK, min(size, (filled[-1] + 1) * BLOCK)
-            length = ceil((stop - start) / self._divisor) * self._divisor
+            length = max(self._least, ceil((stop - start) / self._divisor) * self._divisor)
             start = int(min(start, size - length))
             box.append(slice(start, start + length))
         return box

@@ -1,4 +1,4 @@
-"""How a training goes, as plain log lines: on a terminal, in a file, in a cluster's log."""
+"""How training and validation go, as plain log lines: on a terminal, in a file, in a cluster's log."""
 
 from __future__ import annotations
 
@@ -60,3 +60,18 @@ class TrainingLog:
         )
         self._losses.clear()
         self._said = spent
+
+
+class ValidationLog:
+    """Handler: logs the metrics of each validation.
+
+    Not MONAI's `StatsHandler`, which keeps the lines from the handlers of a program's root logger.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        """Follow an evaluator, whose epoch is that of the training."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in engine.state.metrics.items())
+        logger.info("Validation after epoch %d: %s.", engine.state.epoch, metrics)

@@ -20,6 +20,7 @@ from meddiff_core.conditions.vocabulary import BODY
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.read_labels import read_labels
+from meddiff_core.transforms.read_volume import check_size
 from meddiff_core.transforms.samples import numbered
 from meddiff_core.transforms.scans import PathLike, list_scans
 
@@ -99,6 +100,7 @@ def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
 
 def _read_labels(path: Path) -> MetaTensor:
     labels = read_labels(path, f"The anatomy map {path}")
+    check_size(labels.shape[1:], f"The anatomy map {path}")
     warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), f"The anatomy map {path}")
     highest = int(labels.max())
     if highest == 0:

@@ -15,7 +15,7 @@ from meddiff_core.errors import InputError, listed
 from meddiff_core.transforms.dicom_files import DESCRIPTION, contents, dicom_header, why_no_slice
 from meddiff_core.transforms.dicom_geometry import regular_grid
 from meddiff_core.transforms.dicom_pixels import check_units, read_hu
-from meddiff_core.transforms.dicom_slice import Slice, slices_of
+from meddiff_core.transforms.dicom_slice import Slice, frame_value, slices_of
 
 logger = logging.getLogger("meddiff")
 
@@ -27,7 +27,7 @@ class Series:
     Args:
         slices: in the order of the grid's third axis.
         affine: `(4, 4)` of the grid, RAS in mm.
-        description: Modality, BodyPartExamined and SeriesDescription, where they are filled.
+        description: Modality, BodyPartExamined, SeriesDescription and SliceThickness, where they are filled.
         remarks: sentences that a user has to know: what is left out, what is taken for what.
     """
 
@@ -129,6 +129,7 @@ def _find_series(folder: Path) -> Series:
 
 def _describe(header: Dataset) -> dict[str, str]:
     values = {keyword: str(header.get(keyword) or "") for keyword in DESCRIPTION}
+    values["SliceThickness"] = str(frame_value(header, 0, "PixelMeasuresSequence", "SliceThickness") or "")
     return {keyword: value for keyword, value in values.items() if value}
 
 

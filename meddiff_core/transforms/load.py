@@ -17,7 +17,7 @@ from meddiff_core.transforms.grids import on_grid_of
 from meddiff_core.transforms.label_names import label_names
 from meddiff_core.transforms.label_values import MaskValue, check_mask_value
 from meddiff_core.transforms.read_labels import read_labels, read_mask
-from meddiff_core.transforms.read_volume import read_volume
+from meddiff_core.transforms.read_volume import MIN_VOXELS, check_size, read_volume
 
 
 class LoadCTd(MapTransform):
@@ -29,14 +29,21 @@ class LoadCTd(MapTransform):
     Args:
         keys: keys that hold paths, default "image".
         allow_missing_keys: leave out keys that are absent.
+        min_slices: voxels that the shortest axis must have.
 
     Raises:
         InputError: missing, damaged, not 3-D, too thin, NaN or infinite, or not in HU, see `why_not_hu`; or a
             DICOM series that is not one, not CT, or fills no regular grid, see `find_series`.
     """
 
-    def __init__(self, keys: KeysCollection = "image", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        allow_missing_keys: bool = False,
+        min_slices: int = MIN_VOXELS,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.min_slices = min_slices
 
     def __call__(self, data: Mapping[Hashable, str | Path]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
@@ -46,6 +53,7 @@ class LoadCTd(MapTransform):
                 listed = ", ".join(list(names.values())[:3])
                 raise InputError(f"{path} is a label map ({listed}), not a CT: give the CT itself.")
             d[key] = read_volume(path)
+            check_size(d[key].shape[1:], str(path), self.min_slices)
             _check_hu(d[key], path)
         return d
 

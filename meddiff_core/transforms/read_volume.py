@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from meddiff_core.transforms.dicom import read_series
 from meddiff_core.transforms.read_file import read_file
 from meddiff_core.transforms.scans import VOLUME_SUFFIXES, volume_suffix
 
-# Fewer voxels along an axis are a localizer or a few slices, not a volume.
-_MIN_VOXELS = 8
+MIN_VOXELS = 8
+"""Along an axis; fewer are a localizer or a few slices, not a volume."""
 
 
 def read_volume(path: Path) -> MetaTensor:
@@ -46,5 +47,16 @@ def _check_shape(shape: tuple[int, ...], path: Path) -> None:
         raise InputError(f"{path} is not one volume but {size} (channels or time): give a 3-D volume.")
     if len(shape) < 3 or 1 in shape:
         raise InputError(f"{path} is a single slice ({size}): give a volume.")
-    if min(shape) < _MIN_VOXELS:
-        raise InputError(f"{path} has {size} voxels: give at least {_MIN_VOXELS} along every axis.")
+
+
+def check_size(shape: Sequence[int], name: str, min_slices: int = MIN_VOXELS) -> None:
+    """Refuse volumes in which a task sees no 3-D structure; `name` begins the sentence."""
+    size = " x ".join(str(n) for n in shape)
+    slices, shorter, _ = sorted(shape)
+    if shorter < MIN_VOXELS:
+        raise InputError(f"{name} has {size} voxels: give at least {MIN_VOXELS} along both axes of a slice.")
+    if slices < min_slices:
+        raise InputError(
+            f"{name} has {slices} slices ({size} voxels), too few to see what lies across them: "
+            f"this task needs {min_slices} or more (denoising takes from 2 on)."
+        )

@@ -17,6 +17,8 @@ from monai.utils import ensure_tuple_rep
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import InputError, check_flag
 from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.physics.slabs import SlabMeans
+from meddiff_core.transforms.slice_doubts import tell_gaps, tell_rings
 
 logger = logging.getLogger("meddiff")
 
@@ -25,12 +27,16 @@ MAX_FACTOR = 10
 
 # By how much a thickness may differ from the one that was asked for before a line says so.
 _TOLERANCE = 0.005
+# Clamping to the range and correcting the means take turns until the means hold to so many HU, or so often.
+_CLOSE_HU = 0.3
+_ROUNDS = 60
+_LEAST_VOXELS = 8
 # The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
 _GRID_TOLERANCE = 0.1
 
 
 class ThinSlicesd(MapTransform):
-    """Brings volumes of thick axial slices to thin ones over the same extent; after `Orientationd` to RAS.
+    """Brings volumes of thick slices to thin ones over the same extent; after `SlicesLastd`.
 
     The number of slices is whole, so the new thickness is the nearest that divides the extent. The outer
     edges of the volume stay where they are. Each volume's meta tells how the slices lie on the new grid, see
@@ -46,7 +52,8 @@ class ThinSlicesd(MapTransform):
 
     Raises:
         InputError: a thickness that is not thinner than the slices, not a number of mm, or less than a tenth
-            of theirs; a profile that holds no weights; or a thin volume on another in-plane grid.
+            of theirs; too few slices in all; a profile that holds no weights; or a thin volume on another
+            in-plane grid.
     """
 
     def __init__(
@@ -100,6 +107,12 @@ class ThinSlicesd(MapTransform):
                 f"slice_thickness is {self.slice_thickness:g} mm, less than a tenth of the {spacing:g} mm "
                 f"between the slices of {_name(thick)}: use {spacing / MAX_FACTOR:g} or more."
             )
+        if n_thin < _LEAST_VOXELS:
+            raise InputError(
+                f"{_name(thick)} has {n_thick} slices, which make {n_thin} thin ones: give more slices, or a "
+                f"smaller slice_thickness, for at least {_LEAST_VOXELS}."
+            )
+        tell_gaps(thick)
         thickness = n_thick * spacing / n_thin
         asked = abs(thickness / self.slice_thickness - 1) > _TOLERANCE
         logger.info(
@@ -114,12 +127,14 @@ class AgreeWithSlicesd(MapTransform):
     """Makes the slab means of a result equal the slices that were measured, in HU (eq. 12, last projection).
 
     What a slab lacks is added to all of its voxels alike, so detail within it stays. Rounding to whole HU
-    afterwards leaves less than 1 HU.
+    afterwards leaves less than 1 HU. HU stay in the range of the slices, too; only where slabs share a voxel
+    (they are no whole number of voxels) and one is at the end of the range, the means may not allow it.
+    Outside the region's window the result is an interpolation, which rings beside bone: a line says so.
 
     Args:
         keys: results in HU, `(1, X, Y, Z)` on the thin grid.
         original_key: the input as the network saw it: by `ThinSlicesd` and `ScaleHUd`; its first channel.
-        projection: False leaves the results as they are.
+        projection: False leaves the slab means of the results as they are.
 
     Raises:
         InputError: projection is neither true nor false.
@@ -135,11 +150,30 @@ class AgreeWithSlicesd(MapTransform):
         original = d[self.original_key]
         slabs = SlabLayout.from_meta(original.meta).means(original.shape[-1])
         # its slab means are the slices themselves, see `SlabMeans.upsample`
-        hu = region_window(str(original.meta["region"])).to_hu(original.as_tensor()[:1])
-        for key in self.key_iterator(d) if self.projection else ():
-            values = slabs.correct(d[key].as_tensor(), slabs.thick(hu))
+        region = str(original.meta["region"])
+        thick = slabs.thick(region_window(region).to_hu(original.as_tensor()[:1]))
+        tell_rings(thick, region)
+        for key in self.key_iterator(d):
+            values = d[key].as_tensor().clamp(thick.min(), thick.max())
+            if self.projection:
+                values = _agreeing(values, thick, slabs)
             d[key] = regridded(d[key], values, d[key].affine)
         return d
+
+
+def _agreeing(thin: torch.Tensor, thick: torch.Tensor, slabs: SlabMeans) -> torch.Tensor:
+    """`thin` with the slab means `thick`, and within their range where both can be."""
+    lowest, highest = thick.min(), thick.max()
+    thin = slabs.correct(thin, thick)
+    for _ in range(_ROUNDS):
+        beyond = ((thin < lowest) | (thin > highest)).any(dim=-1)  # only these lines need another round
+        if not beyond.any():
+            break
+        lines, wanted = thin[beyond].clamp(lowest, highest), thick[beyond]
+        far = (slabs.thick(lines) - wanted).abs().amax(dim=-1) > _CLOSE_HU
+        lines[far] = slabs.correct(lines[far], wanted[far])
+        thin[beyond] = lines
+    return thin
 
 
 def check_profile(profile: Sequence[float] | None) -> tuple[float, ...]:

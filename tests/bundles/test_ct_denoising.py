@@ -39,6 +39,19 @@ def test_noise_falls_and_the_grid_stays(bundle, scans, tmp_path, steps):
     assert (tmp_path / "noisy_denoised.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("slices", [2, 5])
+def test_few_slices_are_denoised(bundle, scans, tmp_path, save_nifti, slices):
+    affine = nib.load(scans["noisy"]).affine
+    noisy, clean = (read(scans[name])[:, :, 10 : 10 + slices] for name in ("noisy", "clean"))
+    path = save_nifti(tmp_path / "few.nii.gz", noisy.astype(np.int16), affine)
+    denoise(bundle, str(path), tmp_path / "out")
+    result = nib.load(tmp_path / "out" / "few_denoised.nii.gz")
+    assert result.shape == noisy.shape
+    np.testing.assert_allclose(result.affine, affine, atol=1e-6)
+    window = region_window("abdomen")
+    assert psnr(read(result.get_filename()), clean, window) > psnr(noisy, clean, window) + 1
+
+
 def test_hu_outside_the_window_is_kept(bundle, scans, tmp_path):
     denoise(bundle, str(scans["noisy"]), tmp_path)
     before, after = read(scans["noisy"]), read(tmp_path / "noisy_denoised.nii.gz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -53,8 +54,9 @@ def train(bundle, prepared):
     return run
 
 
-def test_training_writes_weights_and_measures(train, tmp_path):
-    workflow = train(tmp_path)
+def test_training_writes_weights_measures_and_says_so(train, tmp_path, caplog):
+    with caplog.at_level("INFO", logger="meddiff"):
+        workflow = train(tmp_path)
     trainer = workflow.parser.get_parsed_content("train#trainer")
     evaluator = workflow.parser.get_parsed_content("validate#evaluator")
     assert trainer.state.iteration == 4
@@ -63,6 +65,13 @@ def test_training_writes_weights_and_measures(train, tmp_path):
     state = torch.load(tmp_path / "model.pt", weights_only=True)
     assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
     load_weights(CTDenoiser(), tmp_path / "model.pt")
+    for line in (
+        r"Epoch 1 of 2, iteration 1 of 2: loss \d.*, learning rate .*, 0:\d\d:\d\d left\.",
+        r"Validation after epoch 2: val_psnr \d+\.\d{4}\.",
+        rf"Wrote {tmp_path / 'model.pt'}, the weights after epoch 2\.",
+        rf"Wrote {tmp_path / 'checkpoint.pt'}, to go on from epoch 2\.",
+    ):
+        assert re.search(line, caplog.text)
 
 
 def test_a_stopped_training_goes_on_where_it_was(train, tmp_path):

@@ -98,12 +98,37 @@ def test_the_projection_can_be_left_out(refine, scan, thick, tmp_path):
 
 def test_the_result_lies_where_the_scan_does(refine, scan, affine, tmp_path):
     path = scan(affine=affine)
-    spacing = float(nib.affines.voxel_sizes(nib.as_closest_canonical(nib.load(path)).affine)[2])
+    spacing = float(max(nib.affines.voxel_sizes(affine)))  # across the slices, whatever their plane
     refine(tmp_path / "out", image=path, slice_thickness=spacing / 2)
     source, result = nib.load(path), nib.load(tmp_path / "out" / "scan_superres.nii.gz")
     assert nib.aff2axcodes(result.affine) == nib.aff2axcodes(affine)
     assert sorted(result.shape) != sorted(SHAPE) and np.prod(result.shape) == 2 * np.prod(SHAPE)
     assert corners(result) == corners(source)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_thick_axis_is_refined_whatever_the_plane(refine, scan, thick, tmp_path, axis):
+    """Sagittal and coronal slices of the phantom: means of three slices along x or y."""
+    means = np.moveaxis(thick.hu, axis, -1).reshape(*np.delete(SHAPE, axis), -1, 3).mean(axis=-1)
+    affine = thick.affine.copy()
+    affine[:3, axis] *= 3
+    affine[:3, 3] += thick.affine[:3, axis]  # the middle one of the three
+    path = scan(affine=affine, hu=np.moveaxis(means, -1, axis).round())
+    refine(tmp_path / "out", image=path, slice_thickness=14.0)
+    source, result = nib.load(path), nib.load(tmp_path / "out" / "scan_superres.nii.gz")
+    assert result.shape == SHAPE
+    np.testing.assert_allclose(result.affine, thick.affine, atol=1e-3)
+    again = np.moveaxis(read(result.get_filename()), axis, -1).reshape(*means.shape, 3).mean(axis=-1)
+    off = np.abs(again - np.moveaxis(np.asarray(source.dataobj), axis, -1))
+    assert np.quantile(off, 0.99) < 1
+
+
+def test_hu_stay_in_the_range_of_the_scan(refine, scan, tmp_path, caplog):
+    with caplog.at_level("WARNING", logger="meddiff"):
+        refine(tmp_path, image=scan())
+    source, result = read(scan()), read(tmp_path / "scan_superres.nii.gz")
+    assert source.min() <= result.min() and result.max() <= source.max()
+    assert "their edges may ring in the thin slices" in caplog.text
 
 
 @pytest.mark.parametrize("axes", [[[1, -1], [2, 1], [0, -1]], [[0, -1], [1, 1], [2, -1]]])

@@ -113,3 +113,16 @@ def test_without_content_there_are_no_windows():
     assert grid.windows == []
     assert grid.moved(torch.Generator().manual_seed(0)) == []
     assert grid.padded == (64, 48, 40)
+
+
+def test_no_window_is_a_single_divisor_along_an_axis():
+    """A lone voxel on the network's coarsest level is where bfloat16 gives NaN."""
+    content = np.zeros((8, 8, 4), bool)
+    content[3, 4, 1] = True
+    for grid in (WindowGrid((64, 64, 8), 32, 0.0, 8), WindowGrid((64, 64, 32), 32, 0.0, 8, content)):
+        assert min(grid.roi_size) >= 16
+        assert grid.windows
+        for window in grid.windows:
+            assert all(
+                part.start >= 0 and part.stop <= n for part, n in zip(window, grid.padded, strict=True)
+            )

@@ -69,7 +69,7 @@ def test_padded_voxels_continue_the_coordinates():
     network = Spy()
     windowed(network, (6, 5, 4))(noise((6, 5, 4)), 0)
     ((inputs, _, _),) = network.calls
-    assert inputs.shape[2:] == (8, 8, 4)
+    assert inputs.shape[2:] == (8, 8, 8)
     torch.testing.assert_close(inputs[0, 1, :, 0, 0], -1 + 2 / 5 * torch.arange(8))
     torch.testing.assert_close(inputs[0, 2, 0, :, 0], -1 + 2 / 4 * torch.arange(8))
 

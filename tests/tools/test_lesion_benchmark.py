@@ -175,7 +175,8 @@ def test_phantoms_stand_in_where_no_list_is_given(tmp_path, monkeypatch):
         ({}, {"methods": "magic"}, "magic"),
         ({"region": "leg"}, {}, "leg"),
         ({"region": None}, {}, "None"),
-        ({"lesion": "case.nii.gz"}, {"methods": "copy", "segmenter": "none.pt"}, "none.pt"),
+        ({}, {"methods": "copy", "segmenter": "none.pt"}, "none.pt"),
+        ({"lesion": "case.nii.gz"}, {"methods": "copy"}, "lesion map .*case.nii.gz"),
     ],
 )
 def test_a_mistake_is_named(folder, change, options, named):

@@ -50,6 +50,26 @@ def test_dicom_meta_names_the_body_part_and_no_patient(tmp_path, hu, save_dicom)
     assert "Doe" not in str(meta)
 
 
+def test_dicom_meta_tells_how_thick_slices_are(tmp_path, hu, save_dicom):
+    assert (
+        load(save_dicom(tmp_path / "s", hu, np.eye(4), SliceThickness="1.25")).meta["SliceThickness"]
+        == "1.25"
+    )
+    assert "SliceThickness" not in load(save_dicom(tmp_path / "t", hu, np.eye(4), SliceThickness=None)).meta
+
+
+@pytest.mark.parametrize(("slices", "least", "read"), [(2, 2, True), (7, 8, False), (8, 8, True)])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_few_slices_are_for_those_who_ask_for_them(tmp_path, hu, save_nifti, slices, least, read, axis):
+    path = save_nifti(tmp_path / "few.nii.gz", hu.take(range(slices), axis))
+    transform = LoadCTd(min_slices=least)
+    if read:
+        assert transform({"image": path})["image"].shape[1 + axis] == slices
+    else:
+        with pytest.raises(InputError, match=r"has 7 slices .* this task needs 8 or more \(denoising takes"):
+            transform({"image": path})
+
+
 @pytest.mark.parametrize(
     "change",
     [
