@@ -14,7 +14,7 @@ from pathlib import Path
 
 from meddiff_core.commands import run_command, words_of
 from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.files import whole_file, write_json
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 ARMS = {
@@ -99,8 +99,7 @@ def _run(bundle: str, configs: Sequence[str], arm: str, options: Sequence[str]) 
 
 
 def _write(folder: Path, rows: dict[str, dict]) -> None:
-    with whole_file(folder / "ablation.json") as draft:
-        draft.write_text(json.dumps({name: row["mean"] for name, row in rows.items()}, indent=1))
+    write_json(folder / "ablation.json", {name: row["mean"] for name, row in rows.items()})
     with whole_file(folder / "ablation.md") as draft:
         draft.write_text(_table(rows))
 

@@ -17,7 +17,7 @@ from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.split import split_regions
 from meddiff_core.conditions.voxel_size import ANATOMY_TIMESTEP
 from meddiff_core.errors import InputError
-from meddiff_core.files import whole_file
+from meddiff_core.files import write_json
 from meddiff_core.preparation.anatomy import fill_anatomy, read_anatomy
 from meddiff_core.preparation.sources import Source
 from meddiff_core.preparation.volume import read_ct, resample, write_volume
@@ -101,8 +101,7 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
         if settings.anatomy_only:
             items[-1]["min_timestep"] = ANATOMY_TIMESTEP
     record = {"items": items, "made_from": _made_from(source, settings)}
-    with whole_file(_record_path(source, settings)) as draft:
-        draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_json(_record_path(source, settings), record)
     return items
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from meddiff_core.commands import with_options
 from meddiff_core.errors import InputError, user_sentence
-from meddiff_core.files import whole_file
+from meddiff_core.files import write_json
 from meddiff_core.preparation.anatomy import TOTALSEGMENTATOR, has_totalsegmentator
 from meddiff_core.preparation.datasets import dataset_table
 from meddiff_core.preparation.item import REASON_KEY, UNSURE, Settings, finished_items, prepare
@@ -129,7 +128,6 @@ def _write_datalist(output_dir: Path, items: list[dict], sections: dict[str, str
     datalist = {"name": output_dir.resolve().name, "modality": {"0": "CT"}, "tensorImageSize": "3D"}
     for section in SECTIONS:
         datalist[section] = [item for item in items if sections[item["patient"]] == section]
-    with whole_file(output_dir / "datalist.json") as draft:
-        draft.write_text(json.dumps(datalist, indent=1), encoding="utf-8")
+    write_json(output_dir / "datalist.json", datalist)
     counts = ", ".join(f"{len(datalist[section])} for {section}" for section in SECTIONS)
     print(f"{output_dir / 'datalist.json'} lists {counts}.")
