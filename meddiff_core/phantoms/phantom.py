@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meddiff_core.conditions.regions import check_region
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_choice
 from meddiff_core.phantoms import abdomen, chest, head
 from meddiff_core.phantoms.canvas import Canvas
 from meddiff_core.phantoms.lesions import paint_lesions
@@ -66,8 +66,7 @@ def make_phantom(
     Raises:
         InputError: for a region without a phantom, or a shape or spacing that is no volume.
     """
-    if check_region(region) not in _REGIONS:
-        raise InputError(f"There is no phantom of region {region!r}: use one of {', '.join(_REGIONS)}.")
+    check_choice("phantom region", check_region(region), _REGIONS)
     if len(shape) != 3 or min(shape) < 8:
         raise InputError(
             f"Phantom shape {tuple(shape)} is too small: give three numbers of at least 8 voxels."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_choice
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 from meddiff_core.physics.sinogram import sinogram_noise
 
@@ -66,8 +66,7 @@ def simulate_low_dose(
 
 def check_low_dose(kind: str, noise_level: float) -> None:
     """Raise `InputError` for an unknown `kind` of noise, or a `noise_level` that it cannot have."""
-    if kind not in KINDS:
-        raise InputError(f"Unknown noise kind {kind!r}: use one of {', '.join(KINDS)}.")
+    check_choice("noise kind", kind, KINDS)
     if kind == "sinogram" and not 0 < noise_level < 1:
         raise InputError(
             f"Noise level {noise_level} is no dose fraction: for sinogram noise give a value between 0 and 1."

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, Orientationd, Spacingd
 
 from meddiff_core.conditions.vocabulary import COARSE_OF, label_id
-from meddiff_core.errors import InputError
+from meddiff_core.errors import check_choice
 from meddiff_core.inferers.anomaly import POLARITIES
 from meddiff_core.phantoms import Phantom, make_phantom
 from meddiff_core.transforms.datalist import load_datalist
@@ -68,9 +68,7 @@ def _from_phantom(phantom: Phantom, name: str) -> Scan:
 
 def _read(item: dict, spacing: float | None, seed: int) -> Scan:
     name = item.get("name", scan_stem(item["image"]))
-    polarity = item.get("polarity", "bright")
-    if polarity not in POLARITIES:
-        raise InputError(f"polarity of {name} is {polarity!r}: use one of {', '.join(POLARITIES)}.")
+    polarity = check_choice(f"polarity of {name}", item.get("polarity", "bright"), POLARITIES)
     region = item_region(item)
     present = [key for key in _VOLUMES if key in item]
     volumes = LoadCTd()({key: item[key] for key in present})
