@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meddiff_core.metrics.auroc import auroc
+from meddiff_core.metrics.lesions import dice
 from meddiff_core.metrics.pro import pro_score
 
 
@@ -25,10 +26,7 @@ def map_metrics(score_map: np.ndarray, lesion: np.ndarray, organ: np.ndarray) ->
 
 def lesion_dice(mask: np.ndarray, lesion: np.ndarray, organ: np.ndarray) -> float:
     """Dice of the mask within the organ against the whole lesion, bool `(X, Y, Z)`; nan without a lesion."""
-    if not lesion.any():
-        return float("nan")
-    found = mask & organ
-    return float(2 * (found & lesion).sum() / (found.sum() + lesion.sum()))
+    return dice(mask & organ, lesion) if lesion.any() else float("nan")
 
 
 def slice_scores(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from meddiff_core.conditions.body import block_mean, body_mask
+from meddiff_core.metrics.lesions import dice
 
 SHAPE, SPACING = (64, 64, 12), (5.0, 5.0, 5.0)
 
@@ -21,10 +22,6 @@ def scan_fixture():
     hu[ellipse((22, 36), (8, 11)) | ellipse((42, 36), (8, 11))] = -850
     hu[:, 10] = 200
     return hu, body
-
-
-def dice(a, b):
-    return 2 * (a & b).sum() / (a.sum() + b.sum())
 
 
 def test_lungs_are_filled_and_the_table_is_gone(scan):
