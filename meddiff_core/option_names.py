@@ -21,7 +21,7 @@ from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 from meddiff_core.errors import InputError
 from meddiff_core.option_values import check_values
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {"low_noise_share": "noise", "high_noise_share": "noise"}
 """Former names of options, each with the one that took its place."""
 
 _SEPARATOR = ReferenceResolver.sep

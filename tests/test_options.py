@@ -39,7 +39,7 @@ UNKNOWN = [
     (DENOISING, "logging_fil", "did you mean logging_file?"),
     (DENOISING, "help", "there are anatomy, .*noise_level, .*window_size."),
     (DENOISING, "inferer#stepz", "did you mean inferer#steps?"),
-    (DENOISING, "network_def#presett", "did you mean network_def#preset?"),
+    (DENOISING, "network_def#variantt", "did you mean network_def#variant?"),
     (DENOISING, "displayable_configs#noise", "did you mean displayable_configs#noise_level?"),
     (DENOISING, "presets#fast#step", "did you mean presets#fast#steps?"),
     (DENOISING, "postprocessing#transforms#0#key", "did you mean postprocessing#transforms#0#keys?"),
@@ -61,7 +61,7 @@ def test_an_unknown_option_is_refused_with_the_nearest(files, name, sentence):
 
 KNOWN = [
     (DENOISING, {"noise_level": 30, "report": "true", "compile": False, "image": None}),
-    (DENOISING, {"inferer#steps": 3, "inferer#progress": False, "network_def#preset": "paper"}),
+    (DENOISING, {"inferer#steps": 3, "inferer#fidelity": 5.0, "network_def#variant": "paper"}),
     (DENOISING, {"postprocessing#transforms#0#_disabled_": True, "_meta_#name": "other"}),
     (DENOISING, {"folder": "a", "output_dir": "$@folder + 'b'"}),
     (DENOISING, {"image": ["a.nii.gz", Path("b.nii.gz")], "dry_run": "$1 == 1"}),

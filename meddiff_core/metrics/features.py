@@ -38,7 +38,7 @@ class FeatureExtractor(Protocol):
 
 
 class FoundationFeatures:
-    """Mean activation of the foundation's bottleneck (96 features in the compact preset).
+    """Mean activation of the foundation's bottleneck (96 features in the compact variant).
 
     Taken where its last convolution reads: normalised and past the nonlinearity, while the block's output is
     almost linear in the image, and of the order of 10 000. Position, anatomy and region are null for every

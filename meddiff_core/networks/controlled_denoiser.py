@@ -24,7 +24,7 @@ _CONTROL_BYTES = {torch.float32: 600, torch.bfloat16: 250, torch.float16: 250}
 class ControlledDenoiser(nn.Module):
     """A frozen `CTDenoiser` steered by further channels of its input (ControlNet, arXiv 2302.05543).
 
-    The trained part is a copy of the U-Net's encoder (MONAI's `ControlNet`) and, in the compact preset, of
+    The trained part is a copy of the U-Net's encoder (MONAI's `ControlNet`) and, in the compact variant, of
     the full-resolution stream. All that it adds to the foundation goes through layers that start at zero, so
     a fresh one predicts what the foundation predicts, bit for bit.
 

@@ -1,4 +1,4 @@
-"""The foundation network: a conditional U-Net of 3D CT with two presets."""
+"""The foundation network: a conditional U-Net of 3D CT with two variants."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from monai.networks.utils import pixelshuffle
 from torch import nn
 from torch.nn import functional as F
 
+from meddiff_core.conditions.channels import ANATOMY, CONTROL, NOISY, POSITION
 from meddiff_core.conditions.regions import CLASSES
 from meddiff_core.networks.class_embedding import ClassEmbedding
 from meddiff_core.networks.condition_stem import ConditionStem, cells_of
 from meddiff_core.networks.detail_stream import DetailStream
 
-PRESETS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     # MedDiff-FM, "Implementation details": 32 channels, multipliers 1, 2, 4, 8, attention at 16^3 of 128^3.
     "paper": {
         "factor": 1,
@@ -41,9 +42,6 @@ ACTIVATION_BYTES: dict[str, dict[torch.dtype, int]] = {
 """What an evaluation takes at its peak, per voxel of a window and by what it computes in: the growth of a
 fresh CPU process over one window, 96 voxels a side (compact; 128 take less) or 64 (paper)."""
 
-CONDITION_CHANNELS = 4
-"""Coordinates x, y, z and the anatomy label follow the noisy image in the input."""
-
 
 class Control(Protocol):
     """What `CTDenoiser` asks of a control; each answer holds keyword arguments of the part that it steers."""
@@ -65,7 +63,7 @@ class CTDenoiser(nn.Module):
     The U-Net is MONAI's `DiffusionModelUNet`, so MONAI's `ControlNet` attaches to it.
 
     Args:
-        preset: `compact` (the one with shipped weights) or `paper`.
+        variant: `compact` (the one with shipped weights) or `paper`.
         num_res_blocks: residual blocks per level of the U-Net; 1 as in the paper.
         detail_convolutions: hidden convolutions of the full-resolution stream (compact).
         context_channels: full-resolution channels that the U-Net hands to that stream (compact).
@@ -73,12 +71,12 @@ class CTDenoiser(nn.Module):
         num_frequencies: L of eq. 6; 4 as in the paper. 0 leaves the raw coordinates, None no position.
 
     Raises:
-        ValueError: for an unknown preset, or an input whose sides the network cannot halve often enough.
+        ValueError: for an unknown variant, or an input whose sides the network cannot halve often enough.
     """
 
     def __init__(
         self,
-        preset: str = "compact",
+        variant: str = "compact",
         num_res_blocks: int = 1,
         detail_convolutions: int = 6,
         context_channels: int = 4,
@@ -86,12 +84,12 @@ class CTDenoiser(nn.Module):
         num_frequencies: int | None = 4,
     ) -> None:
         super().__init__()
-        if preset not in PRESETS:
-            raise ValueError(f"Unknown network preset {preset!r}: use one of {', '.join(PRESETS)}.")
-        options = dict(PRESETS[preset])
+        if variant not in VARIANTS:
+            raise ValueError(f"Unknown network variant {variant!r}: use one of {', '.join(VARIANTS)}.")
+        options = dict(VARIANTS[variant])
         self.factor: int = options.pop("factor")
         detail_channels: int = options.pop("detail_channels")
-        self.activation_bytes = ACTIVATION_BYTES[preset]
+        self.activation_bytes = ACTIVATION_BYTES[variant]
         cell = self.factor**3
         self.stem = ConditionStem(label_channels, num_frequencies, self.factor)
         self.encoder_options = {
@@ -142,25 +140,25 @@ class CTDenoiser(nn.Module):
         zeros = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
         timesteps = zeros if timesteps is None else timesteps
         class_labels = zeros if class_labels is None else class_labels
-        labels = self.stem.embed(x[:, 4:5])
+        labels = self.stem.embed(x[:, ANATOMY])
         features = self._features(x, labels)
-        added = control.unet_residuals(features, x[:, 5:], timesteps, class_labels) if control else {}
+        added = control.unet_residuals(features, x[:, CONTROL], timesteps, class_labels) if control else {}
         if noise_code is not None:
             class_labels = torch.cat([class_labels[:, None].to(noise_code), noise_code], dim=1)
         output = self.unet(features, timesteps, class_labels=class_labels, **added)
         if self.detail is None:
             return output
         context = pixelshuffle(output, 3, self.factor)
-        inputs = (x[:, :1], context, labels, self.embedding(timesteps, class_labels))
-        added = control.detail_residuals(x[:, 5:], *inputs) if control else {}
+        inputs = (x[:, NOISY], context, labels, self.embedding(timesteps, class_labels))
+        added = control.detail_residuals(x[:, CONTROL], *inputs) if control else {}
         return self.detail(*inputs, **added)
 
     def context_input(self, x: torch.Tensor) -> torch.Tensor:
         """What the U-Net (and a ControlNet beside it) sees: cells of the image, position, anatomy."""
-        return self._features(x, self.stem.embed(x[:, 4:5]))
+        return self._features(x, self.stem.embed(x[:, ANATOMY]))
 
     def _features(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return torch.cat([cells_of(x[:, :1], self.factor), self.stem(x[:, 1:4], labels)], dim=1)
+        return torch.cat([cells_of(x[:, NOISY], self.factor), self.stem(x[:, POSITION], labels)], dim=1)
 
     def embedding(self, timesteps: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
         """The U-Net's own embedding of time and class, activated, `(B, E)`; the detail stream shares it."""

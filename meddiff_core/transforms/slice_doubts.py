@@ -12,9 +12,17 @@ from meddiff_core.conditions.regions import region_window
 logger = logging.getLogger("meddiff")
 
 # By how much the slabs that slices show may differ from their distance before a line says so.
-_GAP = 0.1
+_GAP_SHARE = 0.1
 # Voxels above the window that get a line: a few may be noise.
 _DENSE_SHARE = 1e-4
+_OVERLAP = (
+    "%s: the slices are %.4g mm thick and %.4g mm apart, they overlap. They are taken as means over their "
+    "distance, so the thin ones are less sharp than real ones."
+)
+_GAPS = (
+    "%s: the slices are %.4g mm thick and %.4g mm apart, they leave gaps. They are taken as means over their "
+    "distance, so the thin ones are a guess in the gaps."
+)
 
 
 def tell_rings(thick: torch.Tensor, region: str) -> None:
@@ -41,11 +49,6 @@ def tell_gaps(thick: MetaTensor) -> None:
         slab = float(thick.meta.get("SliceThickness") or spacing)
     except ValueError:  # DICOM headers hold all kinds of text
         return
-    if abs(slab / spacing - 1) > _GAP:
-        overlap = slab > spacing
-        logger.warning(
-            "%s: the slices are %.4g mm thick and %.4g mm apart, they %s. They are taken as means over their "
-            "distance, so the thin ones are %s.",
-            *(thick.meta.get("filename_or_obj", "The scan"), slab, spacing),
-            *(("overlap", "less sharp than real ones") if overlap else ("leave gaps", "a guess in the gaps")),
-        )
+    if abs(slab / spacing - 1) > _GAP_SHARE:
+        name = thick.meta.get("filename_or_obj", "The scan")
+        logger.warning(_OVERLAP if slab > spacing else _GAPS, name, slab, spacing)

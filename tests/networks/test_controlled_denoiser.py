@@ -9,17 +9,17 @@ import torch
 
 from meddiff_core.errors import InputError
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
-from meddiff_core.networks.ct_denoiser import PRESETS, CTDenoiser
+from meddiff_core.networks.ct_denoiser import VARIANTS, CTDenoiser
 from meddiff_core.networks.weights import load_controlled_weights
 from meddiff_core.training.weight_export import export_weights
 
 SHAPE = (16, 8, 8)
 
 
-def foundation(preset, seed=0):
+def foundation(variant, seed=0):
     """A denoiser with no parameter left at zero."""
     torch.manual_seed(seed)
-    network = CTDenoiser(preset).eval()
+    network = CTDenoiser(variant).eval()
     for parameter in network.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -48,24 +48,24 @@ def train_step(network, channels=1):
     return [name for name, p in network.named_parameters() if p.grad is not None]
 
 
-@pytest.fixture(params=PRESETS)
-def preset(request):
+@pytest.fixture(params=VARIANTS)
+def variant(request):
     return request.param
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_fresh_one_is_the_foundation_bit_for_bit(preset, channels, autocast):
-    base = foundation(preset)
+def test_a_fresh_one_is_the_foundation_bit_for_bit(variant, channels, autocast):
+    base = foundation(variant)
     controlled = ControlledDenoiser(base, channels).eval()
     x, t, region = inputs(channels)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         assert torch.equal(controlled(x, t, region), base(x[:, :5], t, region))
 
 
-def test_training_changes_the_branch_and_nothing_of_the_foundation(preset):
-    base = foundation(preset)
+def test_training_changes_the_branch_and_nothing_of_the_foundation(variant):
+    base = foundation(variant)
     controlled = ControlledDenoiser(base)
     before, branch = digest(base), digest(controlled.control)
     trained = train_step(controlled)
@@ -74,9 +74,9 @@ def test_training_changes_the_branch_and_nothing_of_the_foundation(preset):
     assert trained and all(name.startswith("control.") for name in trained)
 
 
-def test_every_trained_parameter_gets_a_gradient_once_the_zeros_are_gone(preset):
+def test_every_trained_parameter_gets_a_gradient_once_the_zeros_are_gone(variant):
     """A layer without a gradient would be dead weight, and stops distributed training."""
-    controlled = ControlledDenoiser(foundation(preset))
+    controlled = ControlledDenoiser(foundation(variant))
     for parameter in controlled.control.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -84,15 +84,15 @@ def test_every_trained_parameter_gets_a_gradient_once_the_zeros_are_gone(preset)
     assert set(trained) == {name for name, p in controlled.named_parameters() if p.requires_grad}
 
 
-def test_from_scratch_trains_everything(preset):
-    controlled = ControlledDenoiser(foundation(preset), freeze=False)
+def test_from_scratch_trains_everything(variant):
+    controlled = ControlledDenoiser(foundation(variant), freeze=False)
     before = digest(controlled.foundation)
     train_step(controlled)
     assert digest(controlled.foundation) != before
 
 
-def test_a_condition_steers_each_preset_after_training(preset):
-    controlled = ControlledDenoiser(foundation(preset))
+def test_a_condition_steers_each_preset_after_training(variant):
+    controlled = ControlledDenoiser(foundation(variant))
     for _ in range(3):  # the condition passes two layers that start at zero, one step moves one of them
         train_step(controlled)
     controlled.eval()

@@ -13,7 +13,7 @@ from meddiff_core.conditions.position import coordinates
 from meddiff_core.conditions.regions import CLASSES
 from meddiff_core.conditions.vocabulary import BODY, label_id
 from meddiff_core.networks.condition_stem import ConditionStem, cells_of
-from meddiff_core.networks.ct_denoiser import PRESETS, CTDenoiser
+from meddiff_core.networks.ct_denoiser import VARIANTS, CTDenoiser
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 
 SHAPE = (16, 8, 8)
@@ -28,18 +28,18 @@ def patch(shape=SHAPE, label=5.0, batch=1):
 
 @pytest.fixture(scope="module")
 def networks():
-    """Both presets, no parameter left at zero."""
+    """Both variants, no parameter left at zero."""
     made = {}
-    for preset in PRESETS:
+    for variant in VARIANTS:
         torch.manual_seed(0)
-        made[preset] = CTDenoiser(preset).eval()
-        for parameter in made[preset].parameters():
+        made[variant] = CTDenoiser(variant).eval()
+        for parameter in made[variant].parameters():
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.1)
     return made
 
 
-@pytest.fixture(params=PRESETS)
+@pytest.fixture(params=VARIANTS)
 def network(networks, request):
     return networks[request.param]
 
@@ -104,7 +104,7 @@ def test_an_unknown_preset_is_refused():
 
 
 def test_the_paper_preset_has_the_papers_numbers():
-    options = PRESETS["paper"]
+    options = VARIANTS["paper"]
     assert options["channels"] == tuple(32 * m for m in (1, 2, 4, 8))
     # 128^3 patches halved three times are 16^3
     assert options["attention_levels"] == (False, False, False, True)
@@ -127,7 +127,7 @@ def test_weights_survive_float16(networks):
 @torch.no_grad()
 def test_monais_controlnet_takes_the_networks_weights_and_starts_at_zero(networks):
     network = networks["compact"]
-    options = {k: v for k, v in PRESETS["compact"].items() if k not in ("factor", "detail_channels")}
+    options = {k: v for k, v in VARIANTS["compact"].items() if k not in ("factor", "detail_channels")}
     controlnet = ControlNet(
         spatial_dims=3,
         in_channels=network.context_input(patch()).shape[1],

@@ -7,7 +7,7 @@ import torch
 
 from meddiff_core.errors import InputError
 from meddiff_core.networks.controlled_denoiser import ControlledDenoiser
-from meddiff_core.networks.ct_denoiser import PRESETS, CTDenoiser
+from meddiff_core.networks.ct_denoiser import VARIANTS, CTDenoiser
 from meddiff_core.networks.weights import load_controlled_weights, load_weights
 
 LOADERS = {
@@ -39,9 +39,9 @@ def test_compile_is_on_or_off():
         LOADERS["foundation"](compile="fast")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_control_takes_more_memory_and_half_precision_less(preset):
-    alone = CTDenoiser(preset)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_control_takes_more_memory_and_half_precision_less(variant):
+    alone = CTDenoiser(variant)
     controlled = ControlledDenoiser(alone).activation_bytes
     for dtype, taken in alone.activation_bytes.items():
         assert taken < controlled[dtype]
