@@ -70,7 +70,7 @@ def save_itk():
 
     def save(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
         lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-        spacing = np.linalg.norm(lps[:3, :3], axis=0)
+        spacing = nib.affines.voxel_sizes(lps)
         image = itk.image_from_array(np.ascontiguousarray(array.T))
         image.SetSpacing(spacing.tolist())
         image.SetOrigin(lps[:3, 3].tolist())
@@ -88,7 +88,7 @@ def save_dicom():
     def save(folder: Path, array: np.ndarray, affine: np.ndarray, **attributes) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-        spacing = np.linalg.norm(lps[:3, :3], axis=0)
+        spacing = nib.affines.voxel_sizes(lps)
         directions = lps[:3, :3] / spacing
         series = {
             "SeriesInstanceUID": generate_uid(),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from monai.data import MetaTensor
+from nibabel.affines import voxel_sizes
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
@@ -74,7 +75,7 @@ def fill_anatomy(
     named = np.zeros(hu.shape, dtype=np.uint8) if labels is None else labels
     if segment and not complete:
         named = np.where(named > 0, named, _run_totalsegmentator(hu, affine))
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = voxel_sizes(affine)
     if complete or segment:
         rest = np.where(body_mask(hu, spacing), np.uint8(BODY), np.uint8(0))
     else:

@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_data_type, convert_to_dst_type
+from nibabel.affines import voxel_sizes
 
 from meddiff_core.physics.low_dose import check_low_dose, simulate_low_dose
 
@@ -58,7 +59,7 @@ class SimulateLowDosed(MapTransform):
 
     def _simulate(self, image):
         affine, name = _geometry(image)
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        spacing = voxel_sizes(affine)
         slice_axis = int(np.argmax(np.abs(affine[2, :3]) / spacing))
         in_plane = [axis for axis in range(3) if axis != slice_axis]
         order = [*in_plane, slice_axis]

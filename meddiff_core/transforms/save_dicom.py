@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pydicom
+from nibabel.affines import voxel_sizes
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -91,7 +92,7 @@ def _axial(hu: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _dicom_grid(hu: np.ndarray, affine: np.ndarray, folder: Path) -> tuple[np.ndarray, ...]:
     """Voxels, directions of rows and columns, step between slices, first position, spacing; LPS in mm."""
     lps = RAS_LPS @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    spacing = voxel_sizes(lps)
     row, column = directions(lps[:3, 0], lps[:3, 1])
     normal = np.cross(row, column)
     first, step = lps[:3, 3], lps[:3, 2]

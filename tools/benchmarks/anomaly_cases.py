@@ -9,6 +9,7 @@ from benchmarks.lesions import insert_lesions
 from benchmarks.scans import Scan, item_region
 from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, Orientationd, Spacingd
+from nibabel.affines import voxel_sizes
 
 from meddiff_core.conditions.vocabulary import COARSE_OF, label_id
 from meddiff_core.errors import check_choice
@@ -82,7 +83,7 @@ def _read(item: dict, spacing: float | None, seed: int) -> Scan:
     affine = volumes["image"].affine.numpy()
     lesion = arrays["lesion"] > 0 if "lesion" in arrays else np.zeros_like(organ)
     if "insert" in item:
-        steps = np.linalg.norm(affine[:3, :3], axis=0)
+        steps = voxel_sizes(affine)
         hu, lesion = insert_lesions(hu, organ, steps, seed=seed, **item["insert"])
     return Scan(
         name=name,

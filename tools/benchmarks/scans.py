@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Orientationd
+from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from meddiff_core.conditions.regions import HUWindow, check_region, region_window
@@ -55,7 +56,7 @@ class Scan:
     @property
     def spacing(self) -> list[float]:
         """Voxel size in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+        return voxel_sizes(self.affine).tolist()
 
     @property
     def tensor(self) -> MetaTensor:
