@@ -22,7 +22,7 @@ from meddiff_core.transforms.save import save_volume
 from meddiff_core.transforms.scans import volume_suffix
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-"""Grey levels in a window; every other slice is in HU."""
+"""Grey levels in a HU window; every other slice is in HU."""
 
 SUFFIXES = (*PICTURES, ".nii.gz", ".nii", ".dcm")
 # Fewer make no volume, see `LoadCTd`.
@@ -53,7 +53,7 @@ def stack_slices(
         spacing: voxel size in mm X,Y,Z; pictures do not tell it.
         slices_per_volume: cut the slices into volumes of so many; one volume unless given.
     """
-    window = region_window(region)
+    hu_window = region_window(region)
     affine = _affine(spacing)
     if (mask_dir is None) != (mask_output is None):
         raise InputError("--mask_dir and --mask_output go together: give both or none.")
@@ -63,7 +63,7 @@ def stack_slices(
     files = _slices_in(Path(input_dir))
     parts = _parts(len(files), slices_per_volume)
     masks = _matching(files, Path(mask_dir)) if mask_dir else []
-    _write(_stack(files, window), parts, Path(output), affine, files[0], "int16")
+    _write(_stack(files, hu_window), parts, Path(output), affine, files[0], "int16")
     if masks:
         values = _stack(masks)
         _write(values > values.max() / 2, parts, Path(mask_output), affine, masks[0], "uint8")
@@ -118,8 +118,8 @@ def _matching(files: list[Path], mask_dir: Path) -> list[Path]:
     return [masks[_stem(path)] for path in files]
 
 
-def _stack(files: list[Path], window: HUWindow | None = None) -> np.ndarray:
-    """Slices as `(X, Y, Z)` float32; pictures in HU where a window is given."""
+def _stack(files: list[Path], hu_window: HUWindow | None = None) -> np.ndarray:
+    """Slices as `(X, Y, Z)` float32; pictures in HU where a HU window is given."""
     slices = []
     for path in files:
         pixels = _read(path)
@@ -128,8 +128,8 @@ def _stack(files: list[Path], window: HUWindow | None = None) -> np.ndarray:
             raise InputError(
                 f"{path} has {size} pixels, {files[0].name} has {first}: give slices of one size."
             )
-        if window is not None and _suffix(path) in PICTURES:
-            pixels = _picture_hu(pixels, window, path)
+        if hu_window is not None and _suffix(path) in PICTURES:
+            pixels = _picture_hu(pixels, hu_window, path)
         slices.append(pixels.astype(np.float32))
     return np.stack(slices, axis=2)
 
@@ -159,14 +159,14 @@ def _upright(pixels: np.ndarray, directions: np.ndarray, path: Path) -> np.ndarr
     return pixels[tuple(slice(None, None, int(np.sign(d))) for d in directions)]
 
 
-def _picture_hu(grey: np.ndarray, window: HUWindow, path: Path) -> np.ndarray:
+def _picture_hu(grey: np.ndarray, hu_window: HUWindow, path: Path) -> np.ndarray:
     """Grey levels in HU; black that reaches the border, which says no more than 'below', becomes air."""
     if grey.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} holds {grey.dtype} values: convert it to 8 or 16 bit.")
-    hu = window.lower + grey.astype(np.float32) * (window.width / np.iinfo(grey.dtype).max)
+    hu = hu_window.lower + grey.astype(np.float32) * (hu_window.width / np.iinfo(grey.dtype).max)
     gaps, _ = ndimage.label(grey == 0)
     border = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
-    hu[np.isin(gaps, border[border > 0])] = min(_AIR_HU, window.lower)
+    hu[np.isin(gaps, border[border > 0])] = min(_AIR_HU, hu_window.lower)
     return hu
 
 

@@ -25,5 +25,5 @@ def blur(case: Scan, width: float) -> np.ndarray:
 
 
 def in_window(case: Scan) -> np.ndarray:
-    """HU clipped to the region's window, which is all that the network sees."""
+    """HU clipped to the region's HU window, which is all that the network sees."""
     return np.clip(case.hu, case.hu_window.lower, case.hu_window.upper)

@@ -66,14 +66,14 @@ def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] |
     start, size = central_block(scan.hu, block)
     whole_slices = scan.cut((0, 0, start[2]), (*scan.hu.shape[:2], size[2]))
     clean = whole_slices.cut((*start[:2], 0), size)
-    window = scan.hu_window
-    level = noise_level if kind == "sinogram" else noise_level * window.width / 2
+    hu_window = scan.hu_window
+    level = noise_level if kind == "sinogram" else noise_level * hu_window.width / 2
     noise_seed = item_seed(seed, f"{scan.name}:{kind}")
     noisy = simulate_low_dose(whole_slices.hu, kind, level, tuple(scan.spacing), noise_seed)
     noisy = noisy[tuple(slice(first, first + n) for first, n in zip(start[:2], size[:2], strict=True))]
     return Degraded(
         scan=clean,
-        seen=np.clip(noisy, window.to_hu(-CLIP), window.to_hu(CLIP)).astype(np.float32),
+        seen=np.clip(noisy, hu_window.to_hu(-CLIP), hu_window.to_hu(CLIP)).astype(np.float32),
         affine=clean.affine,
         kind=kind,
         level=float((noisy - clean.hu).std()) if kind == "sinogram" else level,

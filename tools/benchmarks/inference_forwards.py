@@ -28,9 +28,9 @@ def forwards_rows(scan: Scan, shape: Sequence[int] = SHAPE) -> Iterator[dict]:
         shape: voxels `(X, Y, Z)`.
     """
     scan = enlarged(scan, shape)
-    window = scan.hu_window
+    hu_window = scan.hu_window
     tasks = {
-        "ct_denoising": (window.to_unit(scan.hu), {"noise_level": _NOISE_LEVEL * window.width / 2}),
+        "ct_denoising": (hu_window.to_unit(scan.hu), {"noise_level": _NOISE_LEVEL * hu_window.width / 2}),
         "ct_synthesis": (coarse_labels(scan.hu, scan.spacing), {}),
     }
     for bundle, (volume, options) in tasks.items():

@@ -17,12 +17,12 @@ def ours(case: Degraded, steps: int) -> tuple[Callable[[], np.ndarray], str]:
     """The bundle in `steps` steps, told the true noise level. Loading the weights is not timed."""
     options = {"region": case.scan.region, "noise_level": case.level, "steps": steps}
     inferer, network = bundle_parts("ct_denoising", **options)
-    window, noisy = case.scan.hu_window, torch.as_tensor(case.seen)
+    hu_window, noisy = case.scan.hu_window, torch.as_tensor(case.seen)
 
     def denoise() -> np.ndarray:
-        inputs = MetaTensor(window.to_unit(noisy)[None, None], affine=torch.as_tensor(case.affine))
+        inputs = MetaTensor(hu_window.to_unit(noisy)[None, None], affine=torch.as_tensor(case.affine))
         with torch.no_grad():
             prediction = torch.as_tensor(inferer(inputs, network))[0, 0].cpu()
-        return restore_outside_window(prediction, noisy, window, case.level).numpy()
+        return restore_outside_window(prediction, noisy, hu_window, case.level).numpy()
 
     return denoise, "true sigma"

@@ -112,7 +112,7 @@ def _centre(case: Degraded) -> Degraded:
 
 
 def _for_block_matching(case: Degraded, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | float, str]:
-    """Input with the window at [0, 1], as BM3D's thresholds expect, and its noise level or spectrum."""
+    """Input with the HU window at [0, 1], as BM3D's thresholds expect, and its noise level or spectrum."""
     scaled = (case.seen - case.scan.hu_window.lower) / case.scan.hu_window.width
     sigma = case.level / case.scan.hu_window.width
     if case.kind == "white":

@@ -46,7 +46,7 @@ def measure(case: Degraded, method: str, drop_slices: int, weights: Path | None 
     Raises:
         InputError: unknown method, or no slice is left.
     """
-    thin, window = case.scan.hu, case.scan.hu_window
+    thin, hu_window = case.scan.hu, case.scan.hu_window
     inner = case.layout.within(thin.shape[-1], drop_slices)
     if inner.stop <= inner.start:
         raise InputError(
@@ -67,8 +67,8 @@ def measure(case: Degraded, method: str, drop_slices: int, weights: Path | None 
         "drop_slices": drop_slices,
         "method": method,
         "weights": str(weights) if weights and method.startswith("ours") else "",
-        "psnr": round(slice_psnr(*pair, window), 3),
-        "ssim": round(slice_ssim(*pair, window), 4),
+        "psnr": round(slice_psnr(*pair, hu_window), 3),
+        "ssim": round(slice_ssim(*pair, hu_window), 4),
         "deviation": round(float(deviation), 2),
         **seconds,
     }
