@@ -16,7 +16,7 @@ from meddiff_core.errors import InputError
 from meddiff_core.inferers.denoising import DenoisingInferer
 
 SCHEDULE = NoiseSchedule()
-SHAPE = (18, 20, 13)
+SHAPE = (18, 20, 17)
 
 
 class Oracle:
@@ -84,7 +84,7 @@ def test_a_network_that_knows_the_answer_gives_it(clean, noisy, steps, options):
 def test_the_network_sees_the_measurement_scaled_to_its_timestep(clean, noisy):
     oracle = Oracle(clean)
     inferer(window_size=32)(noisy, oracle)
-    seen = oracle.inputs[0][0, 0, :18, :20, :13]
+    seen = oracle.inputs[0][0, 0, :18, :20, :17]
     expected = float(SCHEDULE.alpha(87)) ** 0.5 * noisy[0, 0].as_tensor()
     torch.testing.assert_close(seen, expected)
 
@@ -140,7 +140,7 @@ def test_the_anatomy_channel_reaches_the_network(clean, noisy):
     anatomy = torch.randint(0, 120, clean.shape, generator=torch.Generator().manual_seed(0)).float()
     oracle = Oracle(clean)
     result = inferer(window_size=32)(torch.cat([noisy, anatomy], dim=1), oracle)
-    assert torch.equal(oracle.inputs[0][:, 4:, :18, :20, :13], anatomy)
+    assert torch.equal(oracle.inputs[0][:, 4:, :18, :20, :17], anatomy)
     assert result.shape == clean.shape
 
 
@@ -178,7 +178,7 @@ def test_less_fidelity_keeps_more_of_the_measurement(clean, noisy):
     def correlation(fidelity):
         oracle = Oracle(torch.zeros_like(clean))
         inferer(steps=3, fidelity=fidelity)(noisy, oracle)
-        last = oracle.inputs[-1][0, 0, :18, :20, :13]
+        last = oracle.inputs[-1][0, 0, :18, :20, :17]
         seen.append(float((last * noisy[0, 0].as_tensor()).mean()))
 
     for fidelity in (100.0, 10.0, 1.0):
