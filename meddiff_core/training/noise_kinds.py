@@ -55,9 +55,9 @@ class WhiteNoise:
         self.power = power
         self.drop_anatomy = drop_anatomy
 
-    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor) -> NoisyPatches:
-        """Put noise on clean patches `(B, 1, X, Y, Z)` in [-1, 1]."""
-        timesteps = self.draw_timesteps(len(images), images.device)
+    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor, min_timestep: int = 0) -> NoisyPatches:
+        """Put noise on clean patches `(B, 1, X, Y, Z)` in [-1, 1], at `min_timestep` or later."""
+        timesteps = self.draw_timesteps(len(images), images.device, min_timestep)
         noise, code = self.draw_noise(images)
         return NoisyPatches(
             noisy=schedule.add_noise(images, noise, timesteps),
@@ -67,11 +67,12 @@ class WhiteNoise:
             weight=torch.ones_like(images),
         )
 
-    def draw_timesteps(self, n: int, device: torch.device) -> torch.Tensor:
-        """Random timesteps `(n,)` long, both ends included."""
-        low, high = self.first**self.power, (self.last + 1) ** self.power
+    def draw_timesteps(self, n: int, device: torch.device, min_timestep: int = 0) -> torch.Tensor:
+        """Random timesteps `(n,)` long, both ends included, none before `min_timestep`."""
+        first = max(self.first, min_timestep)
+        low, high = first**self.power, (self.last + 1) ** self.power
         t = (low + (high - low) * torch.rand(n, device=device, dtype=torch.float64)) ** (1 / self.power)
-        return t.long().clamp(self.first, self.last)
+        return t.long().clamp(first, self.last)
 
     def draw_noise(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise of unit variance in the shape of the images, and its code."""
@@ -126,9 +127,9 @@ class LocalNoise(WhiteNoise):
         self.radius = radius
         self.balls = balls
 
-    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor) -> NoisyPatches:
-        """Put noise into balls of clean patches `(B, 1, X, Y, Z)` in [-1, 1]."""
-        patches = super().__call__(schedule, images)
+    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor, min_timestep: int = 0) -> NoisyPatches:
+        """Put noise into balls of clean patches `(B, 1, X, Y, Z)` in [-1, 1], at `min_timestep` or later."""
+        patches = super().__call__(schedule, images, min_timestep)
         patches.weight = torch.stack([self.draw_balls(images.shape[2:]) for _ in images])[:, None].to(images)
         patches.noisy = torch.where(patches.weight > 0, patches.noisy, images)
         return patches
@@ -160,8 +161,8 @@ class MeanStart(WhiteNoise):
     def __init__(self, share: float = 1.0, **options: float) -> None:
         super().__init__(share, timesteps=(999, 999), **options)
 
-    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor) -> NoisyPatches:
+    def __call__(self, schedule: NoiseSchedule, images: torch.Tensor, min_timestep: int = 0) -> NoisyPatches:
         """Zero in place of clean patches `(B, 1, X, Y, Z)` in [-1, 1], which the target still holds."""
-        patches = super().__call__(schedule, images)
+        patches = super().__call__(schedule, images, min_timestep)
         patches.noisy = torch.zeros_like(images)
         return patches

@@ -10,6 +10,7 @@ from monai.engines.utils import PrepareBatch
 
 from meddiff_core.conditions.regions import region_id
 from meddiff_core.diffusion.schedule import NoiseSchedule
+from meddiff_core.errors import InputError
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 from meddiff_core.training.noise_kinds import NoisyPatches, WhiteNoise
 
@@ -56,8 +57,9 @@ class FoundationPrepareBatch(PrepareBatch):
 
         image, coords, anatomy = (send(batchdata[key]) for key in ("image", "coords", "anatomy"))
         regions = torch.tensor([region_id(name) for name in batchdata["region"]], device=device)
-        kinds = self.draw_kinds(len(image), batchdata.get("min_timestep"))
-        patches = self.add_noise(image, kinds)
+        least = torch.as_tensor(batchdata.get("min_timestep", [0] * len(image))).tolist()
+        kinds = self.draw_kinds(least)
+        patches = self.add_noise(image, kinds, least)
         drop = torch.tensor([self.noise[kind].drop_anatomy for kind in kinds])
         regions, anatomy = self.drop_conditions(regions, anatomy, drop)
         control = [send(batchdata[key]) for key in self.control_keys]
@@ -66,23 +68,34 @@ class FoundationPrepareBatch(PrepareBatch):
         conditions = {"class_labels": regions, "noise_code": patches.noise_code}
         return inputs, target, (), {"timesteps": patches.timesteps} | conditions
 
-    def draw_kinds(self, n: int, min_timestep: Sequence[int] | None = None) -> list[int]:
-        """Which kind of noise each of `n` patches gets, by the shares of those that it may get.
+    def draw_kinds(self, min_timesteps: Sequence[int]) -> list[int]:
+        """Which kind of noise each patch gets, by the shares of those that reach its least timestep.
 
         Args:
-            n: patches.
-            min_timestep: least timestep of each patch: a coarse volume has no texture to learn from at less
-                noise. A patch gets only kinds that begin there or later; default all.
+            min_timesteps: least timestep of each patch: a coarse volume has no texture to learn from at less
+                noise.
+
+        Raises:
+            InputError: no kind of noise reaches the least timestep of a patch.
         """
-        shares = torch.tensor([[kind.share for kind in self.noise]]).repeat(n, 1)
-        if min_timestep is not None:
-            first = torch.tensor([kind.first for kind in self.noise])
-            shares = shares * (first >= torch.as_tensor(min_timestep).reshape(-1, 1).cpu())
+        shares = torch.tensor([kind.share for kind in self.noise])
+        last = torch.tensor([kind.last for kind in self.noise])
+        shares = shares * (last >= torch.tensor(min_timesteps)[:, None])
+        if not shares.any(dim=1).all():
+            raise InputError(
+                f"No kind of noise reaches timestep {max(min_timesteps)}, the least of a coarse volume: leave"
+                " coarse volumes out of the data list, or add noise at high timesteps."
+            )
         return torch.multinomial(shares, 1)[:, 0].tolist()
 
-    def add_noise(self, images: torch.Tensor, kinds: Sequence[int]) -> NoisyPatches:
+    def add_noise(
+        self, images: torch.Tensor, kinds: Sequence[int], min_timesteps: Sequence[int]
+    ) -> NoisyPatches:
         """The patches `(B, 1, X, Y, Z)`, each with the noise of its kind."""
-        parts = [self.noise[kind](self.schedule, images[i : i + 1]) for i, kind in enumerate(kinds)]
+        parts = [
+            self.noise[kind](self.schedule, image[None], least)
+            for kind, image, least in zip(kinds, images, min_timesteps, strict=True)
+        ]
         return NoisyPatches(*(torch.cat([getattr(part, name) for part in parts]) for name in _FIELDS))
 
     def weigh(self, weight: torch.Tensor, control: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -138,7 +151,9 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
             inputs, target, rest, conditions = super().__call__(batchdata, *args, **kwargs)
         return inputs, target[:, :1], rest, conditions
 
-    def add_noise(self, images: torch.Tensor, kinds: Sequence[int]) -> NoisyPatches:
+    def add_noise(
+        self, images: torch.Tensor, kinds: Sequence[int], min_timesteps: Sequence[int]
+    ) -> NoisyPatches:
         """The patches with noise from the seed alone, the same for every epoch and device."""
         generator = torch.Generator().manual_seed(self.seed)
         noise = [self.spectrum.draw(images.shape[2:], generator) for _ in images]

@@ -7,6 +7,7 @@ import torch
 
 from meddiff_core.conditions.regions import REGIONS, region_id
 from meddiff_core.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
+from meddiff_core.errors import InputError
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 from meddiff_core.training.noise_kinds import ColouredNoise, LocalNoise, WhiteNoise
 from meddiff_core.training.prepare_batch import FixedNoisePrepareBatch, FoundationPrepareBatch
@@ -77,11 +78,13 @@ def test_each_patch_gets_one_kind_by_the_shares_and_keeps_what_belongs_to_it():
     assert torch.equal((t >= 300) & (t <= 500), (target[:, 1:] == 0).flatten(1).any(dim=1))
 
 
-def test_a_patch_gets_no_kind_that_begins_before_its_least_timestep():
-    kinds = [WhiteNoise(0.9, timesteps=(1, 250)), WhiteNoise(0.1, timesteps=(600, 999))]
+def test_a_patch_gets_no_noise_before_its_least_timestep():
+    kinds = [WhiteNoise(0.9, timesteps=(1, 250)), WhiteNoise(0.1, timesteps=(500, 999))]
     least = torch.tensor([0, 600] * 50)
     t = FoundationPrepareBatch(NoiseSchedule(), kinds)(batch(100) | {"min_timestep": least})[3]["timesteps"]
     assert (t[least == 600] >= 600).all() and float((t[least == 0] <= 250).float().mean()) > 0.7
+    with pytest.raises(InputError, match="reaches timestep 600"):
+        FoundationPrepareBatch(NoiseSchedule(), kinds[:1])(batch(100) | {"min_timestep": least})
 
 
 def test_an_unknown_region_is_refused():
