@@ -19,7 +19,8 @@ def task(tmp_path, monkeypatch):
     runpy.run_path(str(TOOLS / "monailabel_app" / "lib" / "torchvision_operators.py"))["declare_operators"]()
     monkeypatch.syspath_prepend(str(TOOLS))
     from monailabel.tasks.infer.bundle import BundleInferTask
-    from package_bundle import BUNDLES, package_files
+    from package_bundle import package_files
+    from release import BUNDLES
 
     for name, content in package_files(BUNDLES / "ct_denoising").items():
         path = tmp_path / "ct_denoising" / name
