@@ -30,9 +30,8 @@ demo: install
 	@echo "See demo/phantom_low_dose_denoised.png; the phantom and its noise are computed, not measured."
 endif
 
-# Two processes of one thread each are faster than one of two; a file's tests stay in one process.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: install
 	$(BIN)/python -m pip install --quiet -e ".[lint]"
