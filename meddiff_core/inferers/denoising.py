@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
 
-from meddiff_core.conditions.body import body_mask
 from meddiff_core.diffusion.data_terms import DenoisingDataTerm
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -19,7 +19,8 @@ from meddiff_core.inferers.few_slices import mirrored
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.physics.noise_level import central_slab, estimate_noise_level
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.scan_noise import ScanNoise
 
 logger = logging.getLogger("meddiff")
 
@@ -49,6 +50,7 @@ class DenoisingInferer(VolumeInferer):
         self,
         schedule: NoiseSchedule,
         noise_level: float | str = "auto",
+        noise_spectrum: NoiseSpectrum | str = "auto",
         fidelity: float = 10.0,
         steps: int = 1,
         **options: Any,
@@ -59,6 +61,7 @@ class DenoisingInferer(VolumeInferer):
         check_number("fidelity", fidelity, "a number of at least 0", lambda v: v >= 0)
         check_count("steps", steps)
         self.noise_level = noise_level
+        self.noise_spectrum = noise_spectrum
         self.fidelity = fidelity
         self.steps = int(steps)
 
@@ -75,26 +78,32 @@ class DenoisingInferer(VolumeInferer):
         """
         x, y, z = inputs.shape[2:]
         volume = self.without_air(self.take_apart(mirrored(inputs)))
-        noise_hu = self._noise_level(volume)
-        result = self.whole_range(volume, partial(self._denoised, network, noise_hu), noise_hu)
-        meta = volume.meta | {"region": volume.region, "noise_level": noise_hu}
+        noise = self._noise(volume)
+        volume = replace(volume, noise_code=noise.code)
+        result = self.whole_range(volume, partial(self._denoised, network, noise), noise.level)
+        meta = volume.meta | {"region": volume.region, "noise_level": noise.level}
         return MetaTensor(result[..., :x, :y, :z], meta=meta)
 
-    def _denoised(self, network: Network, noise_hu: float, volume: Volume) -> torch.Tensor:
+    def _denoised(self, network: Network, noise: ScanNoise, volume: Volume) -> torch.Tensor:
         """The clean image within the HU window of the volume's class, in [-1, 1]."""
-        noise = noise_hu * 2.0 / volume.hu_window.width
-        measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
-        timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(noise))
-        data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
+        level = noise.level * 2.0 / volume.hu_window.width
+        measurement = volume.image.clamp(-1 - CLIP_SIGMAS * level, 1 + CLIP_SIGMAS * level)
+        timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(level))
+        data_term = DenoisingDataTerm(self.schedule, measurement, level, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
         return self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
 
-    def _noise_level(self, volume: Volume) -> float:
-        if self.noise_level != "auto":
-            return float(self.noise_level)
-        hu = volume.hu_window.to_hu(central_slab(volume.image))[0, 0].cpu().numpy()
-        # the schedule holds no less noise than its first timestep has
-        smallest = float(self.schedule.sigma(0)) * volume.hu_window.width / 2
-        noise_hu = max(estimate_noise_level(hu, body_mask(hu, volume.spacing)), smallest)
-        logger.info("Noise level: %.0f HU, estimated.", noise_hu)
-        return noise_hu
+    def _noise(self, volume: Volume) -> ScanNoise:
+        """The noise as it was given; what was not is estimated, and said."""
+        found = None
+        if "auto" in (self.noise_level, self.noise_spectrum):
+            found = self._estimate(volume)
+        level = found.level if self.noise_level == "auto" else float(self.noise_level)
+        if isinstance(self.noise_spectrum, NoiseSpectrum):
+            return ScanNoise(level, self.noise_spectrum)
+        return ScanNoise(level, found.spectrum) if self.noise_spectrum == "auto" else ScanNoise(level)
+
+    def _estimate(self, volume: Volume) -> ScanNoise:
+        hu = volume.hu_window.to_hu(volume.image[0, 0]).cpu().numpy()
+        found = ScanNoise.estimate(hu)
+        return found

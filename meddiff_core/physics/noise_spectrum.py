@@ -38,6 +38,11 @@ class NoiseSpectrum:
     radial: Sequence[float] = (1.0, 1.0)
     axial: Sequence[float] = (1.0, 1.0)
 
+    @property
+    def is_white(self) -> bool:
+        """Whether all frequencies have the same power."""
+        return len({*self.radial}) == len({*self.axial}) == 1
+
     @classmethod
     def of_scanner(cls, spacing: Sequence[float]) -> NoiseSpectrum:
         """The spectrum that simulated low dose has: the ramp, a soft body kernel, slices of 1.5 mm.
