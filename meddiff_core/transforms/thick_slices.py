@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
@@ -16,6 +17,38 @@ from meddiff_core.physics.slice_profiles import SLICE_PROFILES
 
 _LEAST_DISTANCE = 1.5
 """Thin voxels from slab to slab below which there is next to nothing to add."""
+
+
+class RandSliceAxisd(MapTransform, Randomizable):
+    """Turns a patch so that its slices lie across another axis than z, for `RandThickSlicesd`.
+
+    Detail in plane teaches detail between slices, too: coronal and sagittal scans ask for it, and scans of
+    thick slices have no other. A patch that has its thick scan already (a real pair) is left alone.
+
+    Args:
+        keys: patches `(C, X, Y, Z)` of one grid.
+        prob: how often the axis is x or y.
+        max_slice_mm: distance of slices in mm beyond which it always is.
+        thick_key: key of the real thick patch.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, prob: float = 1 / 3, max_slice_mm: float = 3.0, thick_key: str = "thick"
+    ) -> None:
+        super().__init__(keys)
+        self.prob = prob
+        self.max_slice_mm = max_slice_mm
+        self.thick_key = thick_key
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        result = dict(data)
+        spacing = result.get("spacing", (0, 0, 0))
+        turned = spacing[2] > self.max_slice_mm or self.R.random() < self.prob
+        axis = int(self.R.randint(1, 3))
+        if turned and self.thick_key not in result:
+            for key in self.key_iterator(result):
+                result[key] = torch.as_tensor(result[key]).swapaxes(axis, 3)
+        return result
 
 
 class RandThickSlicesd(MapTransform, Randomizable):
@@ -86,8 +119,8 @@ class RandThickSlicesd(MapTransform, Randomizable):
         return SlabMeans(n_thin, n_thick, profile.weights, start, distance, thickness * profile.extent)
 
     def draw_noise(self, slabs: SlabMeans, shape: Sequence[int]) -> torch.Tensor:
-        """Noise of thick slices `(C, X, Y, n_thick)` in HU, of a thin patch of `shape`, of a random scanner."""
-        spectrum = NoiseSpectrum.random(self.R)
+        """Noise of a random scanner in thick slices `(C, X, Y, n_thick)` of a patch of `shape`, in HU."""
+        spectrum = NoiseSpectrum.random(np.random.default_rng(self.R.randint(2**31 - 1)))
         generator = torch.Generator().manual_seed(int(self.R.randint(2**31 - 1)))
         noise = slabs.thick(torch.stack([spectrum.draw(shape[1:], generator) for _ in range(shape[0])]))
         return noise * (float(self.R.uniform(0, self.noise)) / noise.std())
