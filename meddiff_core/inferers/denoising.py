@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,19 +71,23 @@ class DenoisingInferer(VolumeInferer):
             network: the denoiser, see `WindowedDenoiser`.
 
         Returns:
-            `(1, 1, X, Y, Z)` in [-1, 1]; its meta holds `region` and `noise_level` (HU).
+            `(1, 1, X, Y, Z)` in the scale of the inputs; its meta holds `region` and `noise_level` (HU).
         """
         x, y, z = inputs.shape[2:]
         volume = self.without_air(self.take_apart(mirrored(inputs)))
         noise_hu = self._noise_level(volume)
+        result = self.whole_range(volume, partial(self._denoised, network, noise_hu), noise_hu)
+        meta = volume.meta | {"region": volume.region, "noise_level": noise_hu}
+        return MetaTensor(result[..., :x, :y, :z], meta=meta)
+
+    def _denoised(self, network: Network, noise_hu: float, volume: Volume) -> torch.Tensor:
+        """The clean image within the HU window of the volume's class, in [-1, 1]."""
         noise = noise_hu * 2.0 / volume.hu_window.width
         measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
         timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(noise))
         data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
-        result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
-        meta = volume.meta | {"region": volume.region, "noise_level": noise_hu}
-        return MetaTensor(result[..., :x, :y, :z], meta=meta)
+        return self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
 
     def _noise_level(self, volume: Volume) -> float:
         if self.noise_level != "auto":

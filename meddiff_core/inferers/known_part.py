@@ -65,7 +65,8 @@ def content_of_scan(hu: np.ndarray) -> np.ndarray:
 
 def content_of_mask(mask: np.ndarray, margin: int = 1) -> np.ndarray:
     """Blocks that a mask `(X, Y, Z)` touches, and `margin` blocks around them."""
-    return _with_margin(block_mean(mask, [BLOCK] * 3) > 0, margin)
+    content = block_mean(mask, [BLOCK] * 3) > 0
+    return _with_margin(content, margin) if margin else content
 
 
 def content_of_map(labels: np.ndarray) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -50,11 +51,13 @@ class ReconstructionInferer(VolumeInferer):
             network: the denoiser, see `WindowedDenoiser`.
 
         Returns:
-            `(1, 1, X, Y, Z)` in [-1, 1].
+            `(1, 1, X, Y, Z)` in the scale of the inputs, which are kept where they lie outside [-1, 1].
         """
         volume = self.without_air(self.take_apart(inputs))
         noise = noise_like(volume.image, torch.Generator().manual_seed(int(self.seed)))
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
         noisy = self.schedule.add_noise(volume.image.clamp(-1, 1), noise, timesteps[0])
         result = self.sample(network, volume, noisy, timesteps, DPMSolver2M(self.schedule))
+        excess = volume.image - volume.image.clamp(-1, 1)
+        result = join_at_window_edge(result, result + excess)
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.data_terms import SlabDataTerm
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.noise import noise_like
@@ -62,7 +63,8 @@ class SuperResolutionInferer(VolumeInferer):
             network: a `ControlledDenoiser`, see `WindowedDenoiser`.
 
         Returns:
-            `(1, 1, X, Y, Z)` in [-1, 1]; its meta holds `region`.
+            `(1, 1, X, Y, Z)` in the scale of the inputs, whose interpolation is kept where it lies outside
+            [-1, 1]; its meta holds `region`.
         """
         volume = self.take_apart(inputs)
         control = volume.image.clamp(-1, 1)  # as in training
@@ -77,4 +79,6 @@ class SuperResolutionInferer(VolumeInferer):
         # even steps in log-SNR would spend half of them where nothing is decided yet
         timesteps = timestep_list(self.schedule, self.steps, spacing="linear")
         result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
+        excess = volume.image - volume.image.clamp(-1, 1)
+        result = join_at_window_edge(result, result + excess)
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from torch.nn import functional as F
 
 from meddiff_core.conditions.regions import WIDEST, WIDEST_WINDOW
-from meddiff_core.conditions.window_edge import restore_outside_window
+from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.noise import noise_like
@@ -100,8 +100,9 @@ class SynthesisInferer(VolumeInferer):
             result = self._from_noise(network, self._with_air(wide), generator)
         hu = wide.hu_window.to_hu(result)
         if wide.region != volume.region:
-            narrow = self._refine(network, volume, volume.hu_window.to_unit(hu).clamp(-1, 1), generator)
-            hu = restore_outside_window(narrow, hu, volume.hu_window)
+            unit = volume.hu_window.to_unit(hu)
+            narrow = self._refine(network, volume, unit.clamp(-1, 1), generator)
+            hu = volume.hu_window.to_hu(join_at_window_edge(narrow, unit))
         return MetaTensor(hu, meta=volume.meta | {"region": volume.region})
 
     def _volume(self, inputs: torch.Tensor) -> Volume:

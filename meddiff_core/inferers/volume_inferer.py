@@ -13,7 +13,8 @@ import torch
 from monai.inferers import Inferer
 from tqdm import tqdm
 
-from meddiff_core.conditions.regions import region_id
+from meddiff_core.conditions.regions import FULL, region_id
+from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.distributed import rank
@@ -21,6 +22,7 @@ from meddiff_core.inferers.cost import Cost, DryRun
 from meddiff_core.inferers.known_part import KnownPart, air_level, content_of_scan
 from meddiff_core.inferers.memory import Memory
 from meddiff_core.inferers.volume import Volume
+from meddiff_core.inferers.whole_range import outside_volume, place_window, seen_without_network
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
 from meddiff_core.inferers.windows import Runtime, Windows
 
@@ -89,8 +91,31 @@ class VolumeInferer(Inferer):
         hu = volume.hu_window.to_hu(volume.image)[0, 0].cpu().numpy()
         content = content_of_scan(hu)
         if x0 is None:
-            x0 = torch.tensor(volume.hu_window.to_unit(air_level(hu, content))).clamp(-1, 1)
+            x0 = torch.tensor(volume.hu_window.to_unit(air_level(hu, content)))
         return replace(volume, known=KnownPart(content, x0, self.schedule))
+
+    def whole_range(
+        self, volume: Volume, infer: Callable[[Volume], torch.Tensor], noise_level: float = 0.0
+    ) -> torch.Tensor:
+        """An inference in the HU window of the region, and where the scan lies outside it in that of `full`.
+
+        Args:
+            volume: in the HU window of its region, not clipped; where it is known, `known.x0` is not, either.
+            infer: takes a volume in the scale of its class to the clean image there, `(1, 1, X, Y, Z)` in
+                [-1, 1]; called for the region, and for `full` if anything lies outside.
+            noise_level: standard deviation of the volume's noise in HU.
+
+        Returns:
+            The clean image in the scale of the region, beyond [-1, 1] where it lies outside the HU window.
+        """
+        inside = infer(volume)
+        seen = inside if self.dry_run is None else seen_without_network(volume)
+        noise = noise_level * 2.0 / volume.hu_window.width
+        outer = outside_volume(volume, seen, self.schedule, noise)
+        if outer is None:
+            return inside
+        outside = volume.hu_window.to_unit(outer.hu_window.to_hu(infer(outer)))
+        return join_at_window_edge(inside, outside)
 
     @contextmanager
     def denoiser(
@@ -103,7 +128,10 @@ class VolumeInferer(Inferer):
     ) -> Iterator[Denoiser]:
         """A `WindowedDenoiser` with a bar over `evaluations` of it; says beforehand what it will take."""
         memory = Memory(network, volume.image, self.windows.batch, self.runtime)
-        windows = replace(self.windows, size=memory.window(self.windows.size))
+        size = memory.window(self.windows.size)
+        if volume.region == FULL:
+            size = place_window(volume, size, self.windows.overlap, getattr(network, "divisor", 1))
+        windows = replace(self.windows, size=size)
         denoiser = WindowedDenoiser(network, volume, windows, self.runtime, guidance_scale, moving)
         cost = Cost.of(denoiser, evaluations)
         logger.info(

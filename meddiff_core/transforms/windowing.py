@@ -14,7 +14,7 @@ from monai.transforms import MapTransform, Randomizable
 from meddiff_core.conditions.detect import detect_region
 from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import given_region, region_window
-from meddiff_core.conditions.window_edge import restore_outside_window
+from meddiff_core.conditions.window_edge import keep_beyond_full
 from meddiff_core.errors import InputError
 
 logger = logging.getLogger("meddiff")
@@ -121,10 +121,11 @@ def find_region(image: MetaTensor, anatomy: MetaTensor | None = None) -> str:
 
 
 class RestoreHUd(MapTransform):
-    """A prediction in [-1, 1] to HU on top of its original: `restore_outside_window`.
+    """A prediction to HU; where its original lies beyond the HU of the class `full`, that is kept.
 
     Args:
-        keys: predictions in [-1, 1], `(1, X, Y, Z)`; the region is read from the original's metadata.
+        keys: predictions `(1, X, Y, Z)` in the scale of the region's HU window, and beyond [-1, 1] where they
+            lie outside of it; the region is read from the original's metadata.
         original_key: the input as the network saw it: scaled by `ScaleHUd`, not clipped; its first channel.
     """
 
@@ -139,11 +140,8 @@ class RestoreHUd(MapTransform):
         for key in self.key_iterator(result):
             prediction = result[key]
             noise_level = float(getattr(prediction, "meta", {}).get("noise_level", 0.0))
-            hu = restore_outside_window(
-                _plain(prediction),
-                hu_window.to_hu(_plain(original)[:1]),
-                hu_window,
-                noise_level,
+            hu = keep_beyond_full(
+                hu_window.to_hu(_plain(prediction)), hu_window.to_hu(_plain(original)[:1]), noise_level
             )
             if noise_level:  # for the record of the result; `Invertd` goes on with the original's metadata
                 original.meta["noise_level"] = noise_level

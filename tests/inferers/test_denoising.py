@@ -102,14 +102,14 @@ def test_values_far_outside_the_window_are_clipped_three_noise_levels_beyond_it(
 )
 def test_hu_become_the_timestep_of_the_same_noise(noisy, region, noise_level, t):
     network = Echo()
-    result = inferer(region=region, noise_level=noise_level)(noisy, network)
+    result = inferer(region=region, noise_level=noise_level)(0.5 * noisy, network)
     assert network.timesteps == [t]
     assert result.meta["noise_level"] == noise_level
 
 
 def test_steps_descend_from_the_noise_of_the_input(noisy):
     network = Echo()
-    inferer(steps=4)(noisy, network)
+    inferer(steps=4)(0.5 * noisy, network)
     assert network.timesteps[0] == 87
     assert network.timesteps == sorted(network.timesteps, reverse=True)
     assert len(network.timesteps) == 4
@@ -159,7 +159,7 @@ def test_auto_finds_the_noise_within_the_body(caplog):
 
 def test_auto_on_a_scan_without_noise_or_body_takes_the_least():
     network = Echo()
-    image = torch.full((1, 1, 8, 8, 8), -1.0)
+    image = torch.full((1, 1, 8, 8, 8), -0.5)
     result = inferer(noise_level="auto", region="chest", skip_air=False)(image, network)
     assert network.timesteps == [0]
     assert result.meta["noise_level"] > 0
