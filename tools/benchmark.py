@@ -6,12 +6,14 @@ Example:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
+from benchmarks import foundation as foundation_benchmark
 from benchmarks import inference as inference_benchmark
 from benchmarks import lesion as lesion_benchmark
 from benchmarks import super_resolution as super_resolution_benchmark
@@ -20,10 +22,11 @@ from benchmarks.anomaly_methods import make_method as anomaly_method
 from benchmarks.degraded import make_noisy, make_thick
 from benchmarks.lesion_cases import phantom_lesion_cases, read_lesion_cases
 from benchmarks.lesion_methods import make_method as lesion_method
+from benchmarks.peers import PEERS
 from benchmarks.scans import Scan, read_scans
 
 from meddiff_core.commands import run_command, words_of
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_choice
 from meddiff_core.metrics.lesion_segmenter import lesion_segmenter
 
 Words = str | Sequence[str]
@@ -58,6 +61,41 @@ def denoising(
     measure = partial(denoising_benchmark.measure, noise_level=sigma, seed=seed, peers_from=_path(peers_from))
     table, path = denoising_benchmark.TABLE, Path(output_dir, "denoising")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
+
+
+def foundation(
+    output_dir: str,
+    images: Words | None = None,
+    regions: Words = "head_neck,chest,abdomen",
+    sections: Words = "noise,steps,local,organs,texture",
+    peers: Words = "nlm,bm4d",
+    weights: str | None = None,
+    peers_from: str | None = None,
+) -> None:
+    """Measure what the foundation knows, in one step on a central block; write a table as Markdown and JSON.
+
+    Args:
+        output_dir: where `foundation.md` and `foundation.json` go.
+        images: a data list as `prepare_data.py` writes it, of which the validation section counts, with
+            anatomy maps; default a phantom of each region.
+        regions: region of each image, comma-separated, where the list does not say it.
+        sections: noise (white and correlated), steps (from t = 300 to 999), local (balls of noise), organs
+            (HU of each label), texture (of a synthetic CT, which takes minutes).
+        peers: denoising methods beside the network: gaussian, tv, nlm, bm3d, bm4d.
+        weights: of the foundation; default those of the bundle.
+        peers_from: `foundation.json` of an earlier run; its peers are not measured again.
+    """
+    chosen = [check_choice("section", name, foundation_benchmark.SECTIONS) for name in words_of(sections)]
+    known = json.loads(Path(peers_from).read_text()) if peers_from else []
+    measure = partial(
+        foundation_benchmark.measure,
+        weights=weights or foundation_benchmark.WEIGHTS,
+        peers=[check_choice("peer", name, PEERS) for name in words_of(peers)],
+        known=known,
+    )
+    table, path = foundation_benchmark.TABLE, Path(output_dir, "foundation")
+    scans = foundation_benchmark.with_anatomy(_scans(images, regions))
+    print(table.page(table.fill(path, scans, chosen, measure)))
 
 
 def anomaly(
@@ -217,6 +255,7 @@ def _path(value: str | None) -> Path | None:
 
 
 COMMANDS = {
+    "foundation": foundation,
     "denoising": denoising,
     "anomaly": anomaly,
     "lesion": lesion,

@@ -5,20 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from meddiff_core.metrics.auroc import auroc
+from meddiff_core.metrics.average_precision import average_precision
 from meddiff_core.metrics.lesions import dice
 from meddiff_core.metrics.pro import pro_score
 
 
 def map_metrics(score_map: np.ndarray, lesion: np.ndarray, organ: np.ndarray) -> dict[str, float]:
-    """Pixel AUROC and PRO (to a false positive rate of 0.3) within the organ; nan where there is no lesion.
+    """Average precision, pixel AUROC and PRO (to a false positive rate of 0.3); nan where there is no lesion.
 
     Args:
         score_map: `(X, Y, Z)`, higher = more anomalous.
         lesion: truth, bool `(X, Y, Z)`.
         organ: where the map counts, bool `(X, Y, Z)`. What a lesion has outside it is not in the AUROC and
-            counts as missed in PRO.
+            counts as missed in the two others.
     """
     return {
+        "average_precision": average_precision(
+            score_map[organ], lesion[organ], missed=int((lesion & ~organ).sum())
+        ),
         "pixel_auroc": auroc(score_map[organ], lesion[organ]),
         "pro": pro_score(score_map, lesion, organ),
     }

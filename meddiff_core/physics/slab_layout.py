@@ -20,19 +20,21 @@ class SlabLayout:
 
     Args:
         n_thick: slabs.
-        factor: thin voxels per slab, need not be whole.
-        start: where the first slab begins, in thin voxels from the outer edge of the first one.
+        factor: thin voxels from slab to slab, need not be whole.
+        start: where the first slab's share begins, in thin voxels from the outer edge of the first one.
         profile: relative weights over a slab from its lower to its upper end; `(1,)` is the mean.
+        width: thin voxels of one slab; default `factor`, slabs side by side.
     """
 
     n_thick: int
     factor: float
     start: float = 0.0
     profile: Sequence[float] = (1.0,)
+    width: float | None = None
 
     def means(self, n_thin: int) -> SlabMeans:
         """The operator H from `n_thin` voxels to the slabs."""
-        return SlabMeans(n_thin, self.n_thick, self.profile, self.start, self.factor)
+        return SlabMeans(n_thin, self.n_thick, self.profile, self.start, self.factor, self.width)
 
     def within(self, n_thin: int, drop: int) -> slice:
         """The thin voxels that lie wholly in the slabs which remain when `drop` are taken off at each end."""
@@ -42,7 +44,8 @@ class SlabLayout:
 
     def to_meta(self) -> dict[str, Any]:
         """What to add to a volume's metadata; it survives batches of one."""
-        return {_KEY: asdict(self) | {"profile": np.asarray(self.profile, dtype=float)}}
+        width = self.factor if self.width is None else self.width
+        return {_KEY: asdict(self) | {"profile": np.asarray(self.profile, dtype=float), "width": width}}
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> SlabLayout:

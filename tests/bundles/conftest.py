@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from monai.bundle import ConfigWorkflow
 
 from meddiff_core.phantoms import make_phantom
@@ -35,6 +36,21 @@ def bundle() -> Callable[..., ConfigWorkflow]:
         return workflow
 
     return build
+
+
+@pytest.fixture
+def short_training() -> dict:
+    """Options of a training of two epochs of two small batches on the CPU."""
+    return {
+        "epoch_length": 2,
+        "max_epochs": 2,
+        "val_interval": 1,
+        "patch_size": 16,
+        "batch_size": 2,
+        "num_workers": 0,
+        "precision": "float32",
+        "device": torch.device("cpu"),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,6 @@ from meddiff_core.phantoms import make_phantom
 
 FOUNDATION = Path(__file__).parents[2] / "bundles" / "ct_foundation" / "models" / "model.pt"
 BUNDLES = ("ct_super_resolution", "ct_lesion_generation")
-SMALL = {
-    "epoch_length": 2,
-    "max_epochs": 2,
-    "val_interval": 1,
-    "patch_size": 16,
-    "batch_size": 2,
-    "num_workers": 0,
-    "precision": "float32",
-    "device": torch.device("cpu"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +43,10 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def train(bundle, prepared, tmp_path):
+def train(bundle, short_training, prepared, tmp_path):
     def run(name, *overlays, **options):
-        options = SMALL | {"dataset_dir": str(prepared), "output_dir": str(tmp_path)} | options
-        workflow = bundle(name, "train.json", *overlays, workflow_type="train", **options)
+        short = short_training | {"dataset_dir": str(prepared), "output_dir": str(tmp_path)}
+        workflow = bundle(name, "train.json", *overlays, workflow_type="train", **short | options)
         workflow.run()
         return workflow
 

@@ -31,23 +31,12 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def train(bundle, prepared):
+def train(bundle, short_training, prepared):
     """train(output_dir, *overlays, **options) -> workflow after a run of two epochs of two iterations."""
 
     def run(output_dir, *overlays, **options):
-        small = {
-            "dataset_dir": str(prepared),
-            "output_dir": str(output_dir),
-            "epoch_length": 2,
-            "max_epochs": 2,
-            "val_interval": 1,
-            "patch_size": 16,
-            "batch_size": 2,
-            "num_workers": 0,
-            "precision": "float32",
-            "device": torch.device("cpu"),
-        }
-        workflow = bundle("ct_foundation", "train.json", *overlays, workflow_type="train", **small | options)
+        short = short_training | {"dataset_dir": str(prepared), "output_dir": str(output_dir)}
+        workflow = bundle("ct_foundation", "train.json", *overlays, workflow_type="train", **short | options)
         workflow.run()
         return workflow
 

@@ -44,11 +44,14 @@ def test_means_and_tables(tmp_path):
     assert metrics["dice"] == pytest.approx((1 + 2 / 3) / 2)
     assert metrics["pixel_auroc"] == pytest.approx((1 + 0.75) / 2)
     assert metrics["image_auroc"] == 1.0
+    assert [metrics[f"sensitivity_at_{n}"] for n in (1, 2, 4, 8)] == [1.0] * 4
     result = json.loads((tmp_path / "out" / "anomaly.json").read_text())
     assert [row["volume"] for row in result["volumes"]] == ["a", "b"]
     assert result["mean"] == pytest.approx(metrics)
+    assert result["sensitivity_by_size"]["below 10 mm"]["4"] == 1.0
     table = (tmp_path / "out" / "anomaly.md").read_text()
-    assert "| b | 0.750 |" in table
+    assert "| below 10 mm | 1.000 | 1.000 | 1.000 | 1.000 |" in table
+    assert "| b | 0.527 | 0.750 |" in table
     assert "4 axial slices with a lesion against 8 without, 2 volume(s)" in table
 
 
@@ -60,17 +63,24 @@ def test_a_healthy_volume_counts_in_the_slices_alone(listed, tmp_path):
     metrics = evaluate([scan("a"), healthy], tmp_path)
     assert metrics["dice"] == metrics["pixel_auroc"] == metrics["pro"] == 1.0
     result = json.loads((tmp_path / "anomaly.json").read_text())
-    assert result["volumes"][1] == {"volume": "b", "pixel_auroc": None, "pro": None, "dice": None}
+    assert result["volumes"][1] == {
+        "volume": "b",
+        "average_precision": None,
+        "pixel_auroc": None,
+        "pro": None,
+        "dice": None,
+    }
     table = (tmp_path / "anomaly.md").read_text()
-    assert "| b | n/a | n/a | n/a |" in table
-    assert "| volumes that count | 1 of 2 | 1 of 2 | 1 of 2 |" in table
+    assert "| b | n/a | n/a | n/a | n/a |" in table
+    assert "| volumes that count | 1 of 2 | 1 of 2 | 1 of 2 | 1 of 2 |" in table
 
 
 def test_healthy_volumes_alone_measure_nothing_and_say_so(tmp_path):
     assert evaluate([scan(name, healthy=True) for name in ("a", "gr\udce9")], tmp_path) == {}
     table = (tmp_path / "anomaly.md").read_text(encoding="utf-8")
     assert (
-        "| mean | n/a | n/a | n/a |" in table and "| volumes that count | 0 of 2 | 0 of 2 | 0 of 2 |" in table
+        "| mean | n/a | n/a | n/a | n/a |" in table
+        and "| volumes that count | 0 of 2 | 0 of 2 | 0 of 2 | 0 of 2 |" in table
     )
     assert "Image AUROC n/a: 0 axial slices with a lesion" in table
     assert "nan" not in table.replace("n/a", "")

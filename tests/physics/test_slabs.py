@@ -13,7 +13,10 @@ CASES = [
     {"n_thin": 21, "n_thick": 8, "start": -1.5, "factor": 3.2},
     {"n_thin": 30, "n_thick": 5, "start": 4.0, "factor": 4.5},
     {"n_thin": 20, "n_thick": 4, "profile": [0.2, 1.0, 0.2]},
+    {"n_thin": 35, "n_thick": 5, "width": 5.0},  # gaps of two voxels
+    {"n_thin": 30, "n_thick": 10, "width": 4.5},
 ]
+OVERLAP = SlabMeans(40, 16, width=5.0)  # 5 mm every 2.5 mm
 
 
 def draw(*shape):
@@ -58,6 +61,28 @@ def test_the_step_is_the_least_of_the_two_squares(case):
 def test_what_is_upsampled_agrees_with_what_was_measured(case):
     slabs, y = SlabMeans(**case), draw(case["n_thick"])
     torch.testing.assert_close(slabs.thick(slabs.upsample(y)), y, atol=1e-5, rtol=1e-5)
+
+
+def test_gaps_are_in_no_slab_and_overlap_is_in_two():
+    torch.testing.assert_close(
+        SlabMeans(14, 2, width=5.0).matrix[0, :7] * 5, torch.tensor([0, 1, 1, 1, 1, 1, 0]).double()
+    )
+    assert (
+        float((OVERLAP.matrix[4] * OVERLAP.matrix[5] > 0).sum()) == 3
+    )  # half a voxel on either side, two whole
+
+
+def test_slices_that_overlap_bind_but_for_what_noise_decides():
+    """A volume's own slices are met; noise is not blown up to what an exact solution makes of it."""
+    smooth = torch.sin(torch.arange(40.0) / 3)
+    thick, noise = OVERLAP.thick(smooth), draw(16)
+    torch.testing.assert_close(OVERLAP.thick(OVERLAP.upsample(thick)), thick, atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        OVERLAP.thick(OVERLAP.correct(draw(40), thick)).std(), thick.std(), atol=0.2, rtol=0
+    )
+    exact = noise @ torch.linalg.pinv(OVERLAP.matrix).T.float()
+    for answer in (OVERLAP.upsample(noise), OVERLAP.correct(torch.zeros(2, 3, 40), noise)):
+        assert float(answer.std()) < 0.7 * float(exact.std())
 
 
 def test_a_line_is_interpolated_exactly_between_the_outer_centres():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from meddiff_core.training.weighted_loss import WeightedLoss
+from meddiff_core.training.weighted_loss import LogLoss, WeightedLoss
 
 SHAPE = (4, 4, 4)
 
@@ -42,3 +42,12 @@ def test_patches_count_alike_however_few_of_their_voxels_do():
 def test_a_patch_without_weight_is_no_error():
     nothing = torch.zeros(1, 2, *SHAPE)
     assert float(WeightedLoss()(torch.ones(1, 1, *SHAPE), nothing)) == 0
+
+
+def test_the_logarithm_counts_a_patch_by_its_share_of_the_error_that_is_saved():
+    prediction = torch.zeros(2, 1, *SHAPE, requires_grad=True)
+    target, weight = torch.ones(2, 1, *SHAPE), torch.ones(2, 1, *SHAPE)
+    target[1] = 0.1  # a wider HU window: a tenth of the error
+    LogLoss(floor=0.0)(prediction, torch.cat([target, weight], dim=1)).backward()
+    steps = (prediction.grad / target).flatten(1).mean(dim=1) * target.flatten(1)[:, 0].square()
+    torch.testing.assert_close(steps[0], steps[1])

@@ -18,7 +18,7 @@ from meddiff_core.conditions.regions import HUWindow, check_region, region_windo
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.datalist import load_datalist
-from meddiff_core.transforms.load import LoadCTd
+from meddiff_core.transforms.load import LoadCTd, LoadLabelsd
 from meddiff_core.transforms.scans import list_scans, scan_stem
 
 
@@ -86,11 +86,12 @@ class Scan:
         return self.region == case.region and self.patient != case.patient
 
     def cut(self, start: Sequence[int], size: Sequence[int]) -> Scan:
-        """A block of the HU, at its place in the patient."""
+        """A block of the HU and the anatomy, at its place in the patient."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ start
         block = tuple(slice(first, first + n) for first, n in zip(start, size, strict=True))
-        return replace(self, hu=self.hu[block], affine=affine)
+        anatomy = None if self.anatomy is None else self.anatomy[block]
+        return replace(self, hu=self.hu[block], anatomy=anatomy, affine=affine)
 
     def inputs(self, hu: np.ndarray, mask: np.ndarray) -> MetaTensor:
         """`(1, 3, X, Y, Z)` for an inferer: HU in [-1, 1], the scan's anatomy, and a mask."""
@@ -141,14 +142,20 @@ def read_scans(images: list[str] | None, regions: list[str]) -> list[Scan]:
         items = list_scans(images)
     if len(regions) not in (1, len(items)):
         raise InputError(f"{len(items)} images but {len(regions)} regions: give one, or one per image.")
-    load = Compose([LoadCTd("image"), Orientationd("image", axcodes="RAS", labels=None)])
-    scans = []
-    for item, region in zip(items, regions * (len(items) // len(regions)), strict=True):
-        image = load({"image": item["image"]})["image"]
-        region = check_region(item.get("region", region))
-        name = scan_stem(Path(item["image"]))
-        scans.append(Scan(name, image[0].numpy(), image.affine.numpy(), region))
-    return scans
+    return [
+        _read(item, check_region(item.get("region", region)))
+        for item, region in zip(items, regions * (len(items) // len(regions)), strict=True)
+    ]
+
+
+def _read(item: Mapping, region: str) -> Scan:
+    """A scan, with its anatomy where the item names one."""
+    maps = [key for key in ("image", "anatomy") if item.get(key)]
+    load = [LoadCTd("image"), LoadLabelsd("anatomy"), Orientationd(maps, axcodes="RAS", labels=None)]
+    volumes = Compose(load)({key: item[key] for key in maps})
+    image, name = volumes["image"], scan_stem(Path(item["image"]))
+    anatomy = volumes["anatomy"][0].numpy().astype(np.uint8) if "anatomy" in volumes else None
+    return Scan(name, image[0].numpy(), image.affine.numpy(), region, anatomy=anatomy)
 
 
 def item_region(item: Mapping) -> str:
@@ -161,4 +168,5 @@ def item_region(item: Mapping) -> str:
 
 def _phantom(region: str) -> Scan:
     phantom = make_phantom(region)
-    return Scan(f"phantom_{region}", np.asarray(phantom.hu, np.float32), phantom.affine, region)
+    hu, anatomy = np.asarray(phantom.hu, np.float32), np.asarray(phantom.anatomy, np.uint8)
+    return Scan(f"phantom_{region}", hu, phantom.affine, region, anatomy=anatomy)

@@ -42,7 +42,7 @@ class Table:
         path: Path,
         cases: Sequence[Case],
         methods: Sequence[Method],
-        measure: Callable[[Case, Method], dict],
+        measure: Callable[[Case, Method], dict | list[dict]],
     ) -> list[dict]:
         """Rows of every method on every case; `path` with .json and .md is written anew after each.
 
@@ -50,11 +50,12 @@ class Table:
             path: of the two files, without suffix.
             cases: what is measured on.
             methods: what is compared.
-            measure: the row of one method on one case.
+            measure: the row of one method on one case, or several.
         """
         rows: list[dict] = []
         for case, method in tqdm(list(product(cases, methods)), unit="result"):
-            rows.append(measure(case, method))
+            measured = measure(case, method)
+            rows += [measured] if isinstance(measured, dict) else measured
             write_json(path.with_suffix(".json"), rows)
             with whole_file(path.with_suffix(".md")) as draft:
                 draft.write_text(self.page(rows), encoding="utf-8")
