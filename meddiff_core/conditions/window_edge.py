@@ -36,7 +36,7 @@ def join_at_window_edge(inside: torch.Tensor, outside: torch.Tensor) -> torch.Te
 
 
 def keep_beyond_full(hu: torch.Tensor, original: torch.Tensor, noise_level: float = 0.0) -> torch.Tensor:
-    """A result with the original where that lies beyond -1024 to 3071 HU: padding, and dense metal.
+    """A result with the original where that lies beyond the HU of the class `full`: padding, and dense metal.
 
     The hand-over is from 2 to 4 noise levels beyond, so that noise alone carries no voxel over.
 

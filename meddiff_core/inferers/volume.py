@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from meddiff_core.conditions.position import coordinate_axis
-from meddiff_core.conditions.regions import FULL, HUWindow, region_window
+from meddiff_core.conditions.regions import HUWindow, region_window
 from meddiff_core.inferers.known_part import KnownPart
 
 
@@ -24,7 +24,6 @@ class Volume:
         meta: metadata of the input.
         axes: coordinates of the voxels of a crop in the whole volume, see `crop`; None for a whole one.
         known: where the network is not needed; None if it is needed everywhere.
-        all_hu: whether [-1, 1] stands for all HU, -1024 to 3071, and not for the HU window of the region.
     """
 
     image: torch.Tensor
@@ -33,7 +32,6 @@ class Volume:
     meta: dict[str, Any]
     axes: tuple[torch.Tensor, ...] | None = None
     known: KnownPart | None = None
-    all_hu: bool = False
 
     @property
     def spacing(self) -> list[float]:
@@ -48,8 +46,8 @@ class Volume:
 
     @property
     def hu_window(self) -> HUWindow:
-        """HU window that [-1, 1] stands for."""
-        return region_window(FULL if self.all_hu else self.region)
+        """HU window of the region."""
+        return region_window(self.region)
 
     @property
     def sample(self) -> int:

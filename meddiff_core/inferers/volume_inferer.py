@@ -13,7 +13,7 @@ import torch
 from monai.inferers import Inferer
 from tqdm import tqdm
 
-from meddiff_core.conditions.regions import region_id
+from meddiff_core.conditions.regions import FULL, region_id
 from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.sample import Solver, sample
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -97,12 +97,12 @@ class VolumeInferer(Inferer):
     def whole_range(
         self, volume: Volume, infer: Callable[[Volume], torch.Tensor], noise_level: float = 0.0
     ) -> torch.Tensor:
-        """An inference in the HU window of the region, and where the scan lies outside it in that of all HU.
+        """An inference in the HU window of the region, and where the scan lies outside it in that of `full`.
 
         Args:
             volume: in the HU window of its region, not clipped; where it is known, `known.x0` is not, either.
             infer: takes a volume in the scale of its class to the clean image there, `(1, 1, X, Y, Z)` in
-                [-1, 1]; called again for all HU if anything lies outside.
+                [-1, 1]; called for the region, and for `full` if anything lies outside.
             noise_level: standard deviation of the volume's noise in HU.
 
         Returns:
@@ -129,13 +129,14 @@ class VolumeInferer(Inferer):
         """A `WindowedDenoiser` with a bar over `evaluations` of it; says beforehand what it will take."""
         memory = Memory(network, volume.image, self.windows.batch, self.runtime)
         size = memory.window(self.windows.size)
-        if volume.all_hu:
+        if volume.region == FULL:
             size = place_window(volume, size, self.windows.overlap, getattr(network, "divisor", 1))
         windows = replace(self.windows, size=size)
         denoiser = WindowedDenoiser(network, volume, windows, self.runtime, guidance_scale, moving)
         cost = Cost.of(denoiser, evaluations)
-        hu_window = "all HU" if volume.all_hu else f"the HU window of {volume.region}"
-        logger.info("%s, about %.1f GB, in %s.", cost, memory.needed(denoiser.grid.roi_size) / 1e9, hu_window)
+        logger.info(
+            "%s, about %.1f GB, %s window.", cost, memory.needed(denoiser.grid.roi_size) / 1e9, volume.region
+        )
         if self.dry_run is not None:
             yield self.dry_run(denoiser, cost)
             return

@@ -121,7 +121,7 @@ def find_region(image: MetaTensor, anatomy: MetaTensor | None = None) -> str:
 
 
 class RestoreHUd(MapTransform):
-    """A prediction to HU; where its original lies beyond -1024 to 3071 HU, that is kept.
+    """A prediction to HU; where its original lies beyond the HU of the class `full`, that is kept.
 
     Args:
         keys: predictions `(1, X, Y, Z)` in the scale of the region's HU window, and beyond [-1, 1] where they

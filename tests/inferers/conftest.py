@@ -14,16 +14,10 @@ SCHEDULE = NoiseSchedule()
 
 
 class KnownImage:
-    """Predicts a clean image per region or timestep, finds a window's part of it by the coordinates.
+    """Predicts a clean image per region, finds a window's part of it by the coordinates, notes its calls."""
 
-    Notes its calls.
-    """
-
-    def __init__(
-        self, images: Mapping[str, torch.Tensor], at_timestep: Mapping[int, torch.Tensor] | None = None
-    ) -> None:
+    def __init__(self, images: Mapping[str, torch.Tensor]) -> None:
         self.images = {region_id(region): image for region, image in images.items()}
-        self.at_timestep = at_timestep or {}
         self.inputs: list[torch.Tensor] = []
         self.timesteps: list[int] = []
         self.regions: list[int] = []
@@ -32,8 +26,7 @@ class KnownImage:
         self.inputs.append(x.clone())
         self.timesteps += timesteps.tolist()
         self.regions += class_labels.tolist()
-        image = self.at_timestep.get(int(timesteps[0]))
-        image = self.images[int(class_labels[0])] if image is None else image
+        image = self.images[int(class_labels[0])]
         sizes = torch.tensor(image.shape[2:]).reshape(1, 3, 1, 1, 1)
         i, j, k = ((x[:, 1:4] + 1) / 2 * (sizes - 1)).round().long().unbind(dim=1)
         a = SCHEDULE.alpha(timesteps, x)
@@ -42,8 +35,5 @@ class KnownImage:
 
 @pytest.fixture
 def known_image() -> Callable[..., KnownImage]:
-    """known_image(chest=image, ...) -> a network that predicts `(1, 1, X, Y, Z)` in [-1, 1] for a region.
-
-    Or known_image(at_timestep={t: image, ...}).
-    """
-    return lambda at_timestep=None, **images: KnownImage(images, at_timestep)
+    """known_image(chest=image, ...) -> a network that predicts `(1, 1, X, Y, Z)` in [-1, 1] for a region."""
+    return lambda **images: KnownImage(images)
