@@ -178,9 +178,9 @@ def super_resolution(
     output_dir: str,
     images: Words | None = None,
     regions: Words = "chest,abdomen",
-    factors: Words | int = "2,4",
+    slabs: Words | int = "2,4",
     block: str | Sequence[int] | None = "192,192,64",
-    methods: Words = "nearest,trilinear,trilinear_projected,cubic,cubic_projected,smooth,ours_1",
+    methods: Words = "trilinear,trilinear_projected,cubic,cubic_projected,smooth,smooth_in_range,ours_1",
     drop_slices: int = 1,
     weights: str | None = None,
 ) -> None:
@@ -191,16 +191,16 @@ def super_resolution(
         images: thin CTs or folders of them, comma-separated, or one data list; default a phantom of each
             region.
         regions: region of each image, comma-separated; one region serves all images.
-        factors: thin slices per thick one, comma-separated.
+        slabs: thin slices that a thick one is the mean of, comma-separated; 5/2.5 is five, every 2.5.
         block: voxels of the central block; None for the whole scan.
         methods: nearest, trilinear, cubic, each also with _projected (agrees with the thick slices), smooth,
-            ours_N (N steps).
+            smooth_in_range (the condition of ours), ours_N (N steps).
         drop_slices: thick slices at either end whose thin ones do not count.
         weights: trained part of ours, such as a checkpoint's; default that of the bundle.
     """
-    chosen = [int(factor) if factor.isdigit() else factor for factor in words_of(factors)]
+    chosen = [_slab(word) for word in words_of(slabs)]
     scans, size = _scans(images, regions), _sizes(block)
-    cases = [make_thick(scan, factor, size) for scan in scans for factor in chosen]
+    cases = [make_thick(scan, slab, size) for scan in scans for slab in chosen]
     measure = partial(super_resolution_benchmark.measure, drop_slices=drop_slices, weights=_path(weights))
     table, path = super_resolution_benchmark.TABLE, Path(output_dir, "super_resolution")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
@@ -248,6 +248,13 @@ def _scans(images: Words | None, regions: Words) -> list[Scan]:
 def _sizes(value: Words | Sequence[int] | None) -> tuple[int, ...] | None:
     """Numbers of voxels; None where there are none."""
     return tuple(int(size) for size in words_of(value)) or None
+
+
+def _slab(word: str) -> tuple[float | str, float | str]:
+    """Thin slices from one thick one to the next, and thin slices that a thick one is the mean of."""
+    width, _, every = word.partition("/")
+    numbers = [float(n) if n.replace(".", "", 1).isdigit() else n for n in (every or width, width)]
+    return numbers[0], numbers[1]
 
 
 def _path(value: str | None) -> Path | None:

@@ -58,6 +58,5 @@ class ReconstructionInferer(VolumeInferer):
         timesteps = timestep_list(self.schedule, self.steps, self.timestep)
         noisy = self.schedule.add_noise(volume.image.clamp(-1, 1), noise, timesteps[0])
         result = self.sample(network, volume, noisy, timesteps, DPMSolver2M(self.schedule))
-        excess = volume.image - volume.image.clamp(-1, 1)
-        result = join_at_window_edge(result, result + excess)
+        result = join_at_window_edge(result, torch.where(volume.image.abs() > 1, volume.image, result))
         return MetaTensor(result, meta=volume.meta | {"region": volume.region})

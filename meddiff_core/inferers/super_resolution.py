@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
 
-from meddiff_core.conditions.window_edge import join_at_window_edge
 from meddiff_core.diffusion.data_terms import SlabDataTerm
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_count, check_number
+from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 from meddiff_core.physics.slab_layout import SlabLayout
@@ -63,14 +64,19 @@ class SuperResolutionInferer(VolumeInferer):
             network: a `ControlledDenoiser`, see `WindowedDenoiser`.
 
         Returns:
-            `(1, 1, X, Y, Z)` in the scale of the inputs, whose interpolation is kept where it lies outside
-            [-1, 1]; its meta holds `region`.
+            `(1, 1, X, Y, Z)` in the scale of the inputs, beyond [-1, 1] where they lie outside the HU
+            window of the region; its meta holds `region`.
         """
         volume = self.take_apart(inputs)
+        volume = self.without_air(volume, x0=volume.image)
+        result = self.whole_range(volume, partial(self._thin, network))
+        return MetaTensor(result, meta=volume.meta | {"region": volume.region})
+
+    def _thin(self, network: Network, volume: Volume) -> torch.Tensor:
+        """The thin slices within the HU window of the volume's class, in [-1, 1]."""
         control = volume.image.clamp(-1, 1)  # as in training
         # the network was fine-tuned without anatomy: a map of the thin scan would give away what is asked for
         volume = replace(volume, conditions=torch.cat([torch.zeros_like(control), control], dim=1))
-        volume = self.without_air(volume, x0=control)
         slabs = SlabLayout.from_meta(volume.meta).means(control.shape[-1])
         data_term = SlabDataTerm(self.schedule, slabs, slabs.thick(control), self.fidelity)
         start = torch.zeros_like(control)
@@ -78,7 +84,4 @@ class SuperResolutionInferer(VolumeInferer):
             start = noise_like(control, torch.Generator().manual_seed(int(self.seed)))
         # even steps in log-SNR would spend half of them where nothing is decided yet
         timesteps = timestep_list(self.schedule, self.steps, spacing="linear")
-        result = self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
-        excess = volume.image - volume.image.clamp(-1, 1)
-        result = join_at_window_edge(result, result + excess)
-        return MetaTensor(result, meta=volume.meta | {"region": volume.region})
+        return self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)

@@ -10,6 +10,7 @@ from meddiff_core.physics.slabs import SlabMeans
 # Clamping and correcting the means take turns until means and range hold to so many HU, or so often.
 _CLOSE_HU = 0.3
 _ROUNDS = 60
+_ROWS = 64
 
 
 def neighbour_range(thick: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,7 +21,7 @@ def neighbour_range(thick: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
 
     def highest(values: torch.Tensor) -> torch.Tensor:
-        return F.max_pool3d(values, kernel_size=3, stride=1, padding=1)
+        return F.max_pool3d(values.contiguous(), kernel_size=3, stride=1, padding=1)
 
     return -highest(-thick), highest(thick)
 
@@ -39,8 +40,19 @@ def agree_within_range(
         slabs: H.
         margin: HU by which a voxel may leave the range.
     """
-    lowest, highest = (slabs.repeat(ends) for ends in neighbour_range(thick))
-    lowest, highest = lowest - margin, highest + margin
+    result = torch.empty_like(thin)
+    # some rows at a time: the bounds of a whole scan would take the memory of several
+    parts = (volume.split(_ROWS, dim=1) for volume in (thin, thick, *neighbour_range(thick), result))
+    for rows, measured, lowest, highest, agreeing in zip(*parts, strict=True):
+        bounds = slabs.repeat(lowest) - margin, slabs.repeat(highest) + margin
+        agreeing.copy_(_agreeing(rows, measured, slabs, *bounds))
+    return result
+
+
+def _agreeing(
+    thin: torch.Tensor, thick: torch.Tensor, slabs: SlabMeans, lowest: torch.Tensor, highest: torch.Tensor
+) -> torch.Tensor:
+    """`thin` between two volumes, with the slab means `thick`."""
     thin = slabs.correct(thin.clamp(lowest, highest), thick)
     for _ in range(_ROUNDS):
         excess = torch.maximum(thin - highest, lowest - thin).amax(dim=-1)

@@ -11,16 +11,17 @@ from monai.transforms import MapTransform
 
 from meddiff_core.errors import InputError
 from meddiff_core.physics.slab_layout import SlabLayout
+from meddiff_core.transforms.slab_of_scan import check_profile, is_number
 from meddiff_core.transforms.thin_slices import (
     MAX_FACTOR,
     check_in_plane,
-    check_profile,
     layout_between,
     regridded,
     with_slices,
 )
 
 _EPSILON = 1e-3
+_LEAST_FACTOR = 1.5
 
 
 class SimulateThickSlicesd(MapTransform):
@@ -31,8 +32,10 @@ class SimulateThickSlicesd(MapTransform):
 
     Args:
         keys: thin scan, a MetaTensor `(1, X, Y, Z)` in RAS, in HU.
-        factor: thin slices per simulated thick one.
-        slice_profile: relative weights over a thick slice from inferior to superior; None is their mean.
+        factor: thin slices from one simulated thick one to the next.
+        slice_width: thin slices that a thick one is the mean of; None is `factor`, side by side. The thick
+            volume's meta tells it as SliceThickness, as a DICOM header does.
+        slice_profile: see `ThinSlicesd`.
         thick_key: the real thick scan in RAS, optional; it is not there afterwards.
         label_key: where the thin volume goes.
 
@@ -43,15 +46,19 @@ class SimulateThickSlicesd(MapTransform):
     def __init__(
         self,
         keys: KeysCollection = "image",
-        factor: int = 5,
-        slice_profile: Sequence[float] | None = None,
+        factor: float = 5,
+        slice_width: float | None = None,
+        slice_profile: Sequence[float] | str | None = None,
         thick_key: str = "thick",
         label_key: str = "label",
     ) -> None:
         super().__init__(keys)
-        if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= MAX_FACTOR:
-            raise InputError(f"factor is {factor!r}: use a whole number from 2 to {MAX_FACTOR}.")
+        if not is_number(factor) or not _LEAST_FACTOR <= factor <= MAX_FACTOR:
+            raise InputError(f"factor is {factor!r}: use a number from {_LEAST_FACTOR} to {MAX_FACTOR}.")
+        if slice_width is not None and (not is_number(slice_width) or slice_width < 1):
+            raise InputError(f"slice_width is {slice_width!r}: use a number of thin slices of at least 1.")
         self.factor = factor
+        self.slice_width = slice_width or factor
         self.slice_profile = check_profile(slice_profile)
         self.thick_key = thick_key
         self.label_key = label_key
@@ -65,17 +72,20 @@ class SimulateThickSlicesd(MapTransform):
         return d
 
     def _simulated(self, thin: MetaTensor) -> tuple[MetaTensor, MetaTensor]:
-        n_thick = thin.shape[-1] // self.factor
+        n_thick = math.floor(thin.shape[-1] / self.factor + _EPSILON)
         if n_thick < 2:
             raise InputError(
                 f"{thin.meta['filename_or_obj']} has {thin.shape[-1]} slices: that makes less than two of "
-                f"{self.factor}; use a smaller factor or more slices."
+                f"{self.factor:g}; use a smaller factor or more slices."
             )
-        thin = _slices(thin, 0, n_thick * self.factor)
-        slabs = SlabLayout(n_thick, self.factor, profile=self.slice_profile).means(thin.shape[-1])
+        thin = _slices(thin, 0, math.ceil(n_thick * self.factor - _EPSILON))
+        profile = self.slice_profile
+        width = self.slice_width * profile.extent
+        slabs = SlabLayout(n_thick, self.factor, profile=profile.weights, width=width).means(thin.shape[-1])
         affine = with_slices(thin.affine, self.factor)
         values = slabs.thick(thin.as_tensor().float())
-        return thin, regridded(thin, values, affine, {"simulated": True})
+        header = {"simulated": True, "SliceThickness": self.slice_width * float(thin.pixdim[2])}
+        return thin, regridded(thin, values, affine, header)
 
 
 def _common_part(thin: MetaTensor, thick: MetaTensor) -> tuple[MetaTensor, MetaTensor]:

@@ -1,10 +1,10 @@
-"""From thick slices to a grid of thin ones, and the agreement of a result with what was measured."""
+"""From thick slices to a grid of thin ones."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -14,11 +14,10 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ensure_tuple_rep
 
-from meddiff_core.conditions.regions import region_window
-from meddiff_core.errors import InputError, check_flag
+from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_bounds import smooth_within_range
 from meddiff_core.physics.slab_layout import SlabLayout
-from meddiff_core.physics.slabs import SlabMeans
-from meddiff_core.transforms.slice_doubts import tell_gaps, tell_rings
+from meddiff_core.transforms.slab_of_scan import check_profile, is_number, slab_width
 
 logger = logging.getLogger("meddiff")
 
@@ -27,9 +26,6 @@ MAX_FACTOR = 10
 
 # By how much a thickness may differ from the one that was asked for before a line says so.
 _TOLERANCE = 0.005
-# Clamping to the range and correcting the means take turns until the means hold to so many HU, or so often.
-_CLOSE_HU = 0.3
-_ROUNDS = 60
 _LEAST_VOXELS = 8
 # The part of a voxel by which two grids may differ in-plane: affines are often stored with few digits.
 _GRID_TOLERANCE = 0.1
@@ -45,32 +41,42 @@ class ThinSlicesd(MapTransform):
     Args:
         keys: MetaTensors `(C, X, Y, Z)` of one grid; absent ones are left out.
         slice_thickness: distance of the new slices in mm; 1 is the finest that the network has seen.
-        slice_profile: relative weights over a thick slice from inferior to superior; None is their mean.
+        slice_profile: `box`, `trapezoid`, `gaussian`, or relative weights over a thick slice from inferior to
+            superior; None is the box, their mean.
+        slice_width: width of a thick slice in mm; None takes SliceThickness of a DICOM header, else the
+            distance of the slices.
         mode: for all keys or each: `smooth` makes the smoothest volume whose slab means are the slices, see
-            `SlabMeans.upsample`; `nearest` repeats the slices (label maps, pictures).
+            `smooth_within_range`; `nearest` repeats the slices (label maps, pictures).
         like_key: a thin volume of the same in-plane grid, whose slices are taken instead of a thickness.
+        slices_key: where the slices of the first key go as they are, for `AgreeWithSlicesd`; None: nowhere.
 
     Raises:
         InputError: a thickness that is not thinner than the slices, not a number of mm, or less than a tenth
-            of theirs; too few slices in all; a profile that holds no weights; or a thin volume on another
-            in-plane grid.
+            of theirs; too few slices in all; a profile or width that none can have; or a thin volume on
+            another in-plane grid.
     """
 
     def __init__(
         self,
         keys: KeysCollection = "image",
         slice_thickness: float = 1.0,
-        slice_profile: Sequence[float] | None = None,
+        slice_profile: Sequence[float] | str | None = None,
+        slice_width: float | None = None,
         mode: Sequence[str] | str = "smooth",
         like_key: str | None = None,
+        slices_key: str | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys=True)
-        if not _is_number(slice_thickness) or slice_thickness <= 0:
+        if not is_number(slice_thickness) or slice_thickness <= 0:
             raise InputError(f"slice_thickness is {slice_thickness!r}: use a number of mm above 0.")
+        if slice_width is not None and (not is_number(slice_width) or slice_width <= 0):
+            raise InputError(f"slice_width is {slice_width!r}: use a number of mm above 0.")
         self.slice_thickness = float(slice_thickness)
+        self.slice_width = slice_width
         self.slice_profile = check_profile(slice_profile)
         self.mode = ensure_tuple_rep(mode, len(self.keys))
         self.like_key = like_key
+        self.slices_key = slices_key
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         d = dict(data)
@@ -82,16 +88,25 @@ class ThinSlicesd(MapTransform):
             like = d[self.like_key]
             check_in_plane(like, thick)
             affine, n_thin = like.affine, like.shape[-1]
-            layout = layout_between(thick, like, self.slice_profile)
+            layout = layout_between(thick, like)
         else:
             affine, n_thin = self._thin_grid(thick)
-            layout = SlabLayout(thick.shape[-1], n_thin / thick.shape[-1], profile=self.slice_profile)
+            layout = SlabLayout(thick.shape[-1], n_thin / thick.shape[-1])
+        layout = self._with_slabs(layout, thick)
         slabs = layout.means(n_thin)
+        if self.slices_key is not None:
+            d[self.slices_key] = regridded(thick, thick.as_tensor(), thick.affine, layout.to_meta())
         for key, mode in self.key_iterator(d, self.mode):
             values = d[key].as_tensor()
-            values = slabs.repeat(values) if mode == "nearest" else slabs.upsample(values.float())
+            values = slabs.repeat(values) if mode == "nearest" else smooth_within_range(values.float(), slabs)
             d[key] = regridded(d[key], values, affine, layout.to_meta())
         return d
+
+    def _with_slabs(self, layout: SlabLayout, thick: MetaTensor) -> SlabLayout:
+        """The layout with the width and the profile of the scan's slabs."""
+        width = slab_width(thick, self.slice_width) / float(thick.pixdim[2]) * layout.factor
+        profile = self.slice_profile
+        return replace(layout, profile=profile.weights, width=width * profile.extent)
 
     def _thin_grid(self, thick: MetaTensor) -> tuple[torch.Tensor, int]:
         """Affine and number of the thin slices; says what they are."""
@@ -112,7 +127,6 @@ class ThinSlicesd(MapTransform):
                 f"{_name(thick)} has {n_thick} slices, which make {n_thin} thin ones: give more slices, or a "
                 f"smaller slice_thickness, for at least {_LEAST_VOXELS}."
             )
-        tell_gaps(thick)
         thickness = n_thick * spacing / n_thin
         asked = abs(thickness / self.slice_thickness - 1) > _TOLERANCE
         logger.info(
@@ -123,77 +137,12 @@ class ThinSlicesd(MapTransform):
         return with_slices(thick.affine, n_thick / n_thin), n_thin
 
 
-class AgreeWithSlicesd(MapTransform):
-    """Makes the slab means of a result equal the slices that were measured, in HU (eq. 12, last projection).
-
-    What a slab lacks is added to all of its voxels alike, so detail within it stays. Rounding to whole HU
-    afterwards leaves less than 1 HU. HU stay in the range of the slices, too; only where slabs share a voxel
-    (they are no whole number of voxels) and one is at the end of the range, the means may not allow it.
-    Outside the region's window the result is an interpolation, which rings beside bone: a line says so.
-
-    Args:
-        keys: results in HU, `(1, X, Y, Z)` on the thin grid.
-        original_key: the input as the network saw it: by `ThinSlicesd` and `ScaleHUd`; its first channel.
-        projection: False leaves the slab means of the results as they are.
-
-    Raises:
-        InputError: projection is neither true nor false.
-    """
-
-    def __init__(self, keys: KeysCollection, original_key: str = "image", projection: bool = True) -> None:
-        super().__init__(keys)
-        self.original_key = original_key
-        self.projection = check_flag("projection", projection)
-
-    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
-        d = dict(data)
-        original = d[self.original_key]
-        slabs = SlabLayout.from_meta(original.meta).means(original.shape[-1])
-        # its slab means are the slices themselves, see `SlabMeans.upsample`
-        region = str(original.meta["region"])
-        thick = slabs.thick(region_window(region).to_hu(original.as_tensor()[:1]))
-        tell_rings(thick, region)
-        for key in self.key_iterator(d):
-            values = d[key].as_tensor().clamp(thick.min(), thick.max())
-            if self.projection:
-                values = _agreeing(values, thick, slabs)
-            d[key] = regridded(d[key], values, d[key].affine)
-        return d
-
-
-def _agreeing(thin: torch.Tensor, thick: torch.Tensor, slabs: SlabMeans) -> torch.Tensor:
-    """`thin` with the slab means `thick`, and within their range where both can be."""
-    lowest, highest = thick.min(), thick.max()
-    thin = slabs.correct(thin, thick)
-    for _ in range(_ROUNDS):
-        beyond = ((thin < lowest) | (thin > highest)).any(dim=-1)  # only these lines need another round
-        if not beyond.any():
-            break
-        lines, wanted = thin[beyond].clamp(lowest, highest), thick[beyond]
-        far = (slabs.thick(lines) - wanted).abs().amax(dim=-1) > _CLOSE_HU
-        lines[far] = slabs.correct(lines[far], wanted[far])
-        thin[beyond] = lines
-    return thin
-
-
-def check_profile(profile: Sequence[float] | None) -> tuple[float, ...]:
-    """A slice profile as a tuple, `(1,)` for None. Raises `InputError` where it holds no weights."""
-    if profile is None:
-        return (1.0,)
-    weights = profile if isinstance(profile, list | tuple) else ()
-    if not weights or not all(_is_number(w) and w >= 0 for w in weights) or not sum(weights) > 0:
-        raise InputError(
-            f"slice_profile is {profile!r}: use a list of weights of at least 0, such as [1, 2, 1]."
-        )
-    return tuple(float(weight) for weight in weights)
-
-
-def layout_between(thick: MetaTensor, thin: MetaTensor, profile: Sequence[float] = (1.0,)) -> SlabLayout:
-    """How the slices of `thick` lie on the grid of `thin`, both in RAS and on one grid in-plane."""
+def layout_between(thick: MetaTensor, thin: MetaTensor) -> SlabLayout:
+    """How slices side by side lie on the grid of `thin`, both in RAS and on one grid in-plane."""
     to_thin = (torch.linalg.inv(thin.affine) @ thick.affine).tolist()
     factor, centre = to_thin[2][2], to_thin[2][3]
     start = centre + 0.5 - factor / 2
-    return SlabLayout(thick.shape[-1], round(factor, 6), round(start, 6), profile)
+    return SlabLayout(thick.shape[-1], round(factor, 6), round(start, 6))
 
 
 def check_in_plane(thin: MetaTensor, thick: MetaTensor) -> None:
@@ -234,7 +183,3 @@ def regridded(
 
 def _name(volume: MetaTensor) -> str:
     return str(volume.meta.get("filename_or_obj", "the scan"))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,6 +7,7 @@ import torch
 from grouped_options import grouped
 from monai.data import MetaTensor, list_data_collate
 
+from meddiff_core.conditions.regions import region_window
 from meddiff_core.diffusion.data_terms import SLICE_NOISE, SlabDataTerm
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
@@ -52,12 +53,22 @@ def test_several_steps_start_from_pure_noise(thin, known_image):
 
 
 def test_the_condition_is_the_clipped_input_behind_no_anatomy(thin, known_image):
-    network, image = known_image(chest=thin), inputs(3 * thin)
+    network, image = known_image(chest=thin, full=thin), inputs(3 * thin)
     infer(network, image)
-    seen = network.inputs[-1]
+    seen, of_all_hu = network.inputs[0], network.inputs[-1]
     assert seen.shape[1] == 6
     assert not seen[:, 4].any()
     torch.testing.assert_close(seen[:, 5], image[:, 0].as_tensor().clamp(-1, 1))
+    hu = region_window("chest").to_hu(image[:, 0].as_tensor())
+    torch.testing.assert_close(of_all_hu[:, 5], region_window("full").to_unit(hu).clamp(-1, 1))
+
+
+def test_what_lies_outside_the_window_comes_from_the_class_of_all_hu(thin, known_image):
+    bone = thin + 0.5
+    bone[..., 8:14] += 2.0
+    full = region_window("full").to_unit(region_window("chest").to_hu(bone))
+    result = infer(known_image(chest=bone.clamp(-1, 1), full=full), inputs(bone))
+    torch.testing.assert_close(result.as_tensor(), bone, atol=2e-3, rtol=0)
 
 
 def test_windows_see_their_own_part_of_the_condition(thin, known_image):

@@ -38,7 +38,7 @@ def measure(scan, tmp_path):
     """measure(**options) -> rows of a run on the scan, by default of the interpolations at factor 4."""
 
     def run(**options):
-        defaults = {"regions": "abdomen", "factors": 4, "methods": ",".join(METHODS), "images": str(scan)}
+        defaults = {"regions": "abdomen", "slabs": 4, "methods": ",".join(METHODS), "images": str(scan)}
         benchmark.super_resolution(str(tmp_path / "out"), **(defaults | options))
         return json.loads((tmp_path / "out" / "super_resolution.json").read_text())
 
@@ -46,13 +46,20 @@ def measure(scan, tmp_path):
 
 
 def test_table_has_every_method_and_factor(measure, tmp_path):
-    rows = measure(factors="2,4")
+    rows = measure(slabs="2,4")
     assert [(row["factor"], row["method"]) for row in rows] == [(f, m) for f in (2, 4) for m in METHODS]
     assert [row["shape"] for row in rows] == [[24, 20, 34]] * 5 + [[24, 20, 32]] * 5
     assert (rows[0]["thick_mm"], rows[-1]["thick_mm"]) == (2, 4)
     page = (tmp_path / "out" / "super_resolution.md").read_text()
     assert "simulated thick slices" in page
     assert "| patient | abdomen | 4 to 1 | 24x20x32 | cubic_projected |" in page
+
+
+def test_slices_that_overlap_and_leave_gaps(measure, weights, tmp_path):
+    rows = measure(slabs="4/2,4/6", methods="smooth_in_range,ours_1", weights=weights)
+    assert [(row["thick_mm"], row["distance_mm"]) for row in rows] == [(4, 2)] * 2 + [(4, 6)] * 2
+    assert all(row["deviation"] < 1 for row in rows if row["distance_mm"] == 6)
+    assert "| 4 every 2 to 1 |" in (tmp_path / "out" / "super_resolution.md").read_text()
 
 
 def test_better_methods_score_better_and_only_projected_ones_agree(measure):
@@ -83,8 +90,8 @@ def test_end_slices_are_dropped_as_asked(measure):
         ({"regions": "leg"}, "leg"),
         ({"methods": "magic"}, "magic"),
         ({"methods": "ours"}, "ours"),
-        ({"factors": 1}, "factor is 1"),
-        ({"factors": "two"}, "factor is 'two'"),
+        ({"slabs": 1}, "factor is 1.0"),
+        ({"slabs": "two"}, "factor is 'two'"),
         ({"block": "16,16,8"}, "patient has 2 thick slices"),
         ({"methods": "ours_1", "weights": "nowhere/models/model.pt"}, "Weights nowhere"),
     ],

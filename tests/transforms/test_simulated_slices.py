@@ -74,7 +74,23 @@ def test_too_few_slices_are_refused():
         SimulateThickSlicesd(factor=5)({"image": volume(9)})
 
 
-@pytest.mark.parametrize("factor", [1, 11, 2.5, "two", True])
+@pytest.mark.parametrize("factor", [1, 11, 1.2, "two", True])
 def test_a_factor_out_of_range_is_refused(factor):
-    with pytest.raises(InputError, match=r"factor is .*: use a whole number from 2 to 10"):
+    with pytest.raises(InputError, match=r"factor is .*: use a number from 1.5 to 10"):
         SimulateThickSlicesd(factor=factor)
+
+
+def test_slices_overlap_or_leave_gaps_as_their_header_tells():
+    thin = volume(40, thickness=0.5)
+    pair = SimulateThickSlicesd(factor=2.5, slice_width=5)({"image": thin})
+    assert pair["image"].shape[-1] == 16 and pair["image"].meta["SliceThickness"] == 2.5
+    np.testing.assert_allclose(pair["image"].pixdim[2], 1.25)
+    weights = np.array([0.25, 1, 1, 1, 1, 0.75]) / 5  # the fifth slab's centre: 4.5 * 2.5 = 11.25
+    np.testing.assert_allclose(pair["image"][0, ..., 4], thin[0, ..., 8:14].numpy() @ weights, atol=1e-3)
+    layout = SlabLayout.from_meta(ThinSlicesd(like_key="label")(pair)["image"].meta)
+    assert (layout.factor, layout.width) == (2.5, 5.0)
+
+
+def test_a_width_below_a_slice_is_refused():
+    with pytest.raises(InputError, match=r"slice_width is 0.5: use a number of thin slices"):
+        SimulateThickSlicesd(slice_width=0.5)

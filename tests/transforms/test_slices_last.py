@@ -7,6 +7,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd
 
+from meddiff_core.errors import InputError
 from meddiff_core.transforms.slices_last import SlicesLastd, slice_plane
 
 
@@ -51,3 +52,18 @@ def test_an_oblique_scan():
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag([1.0, 4.0, 1.0])
     assert slice_plane(scan(affine)) == "coronal"
+
+
+@pytest.mark.parametrize(("axis", "codes"), [(0, "ASR"), ("1", "RSA"), (2, "RAS"), ("auto", "RSA")])
+def test_an_axis_that_is_named_is_taken(axis, codes):
+    """As the scan is stored: the axes of this one are R, A and S, and the second has the thickest voxels."""
+    image = scan(np.diag([1.0, 4.0, 1.0, 1.0]))
+    image.meta["SliceThickness"] = "4"
+    turned = SlicesLastd(axis=axis)({"image": image})["image"]
+    assert "".join(nib.aff2axcodes(turned.affine.numpy())) == codes
+    assert ("SliceThickness" in turned.meta) == (axis == 2)  # it is that of slices along the last stored axis
+
+
+def test_an_axis_that_is_none_is_refused():
+    with pytest.raises(InputError, match="axis is '3': use one of auto, 0, 1, 2"):
+        SlicesLastd(axis=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +29,8 @@ class Degraded:
         seen: what the methods get, `(X, Y, Z)` in HU.
         affine: of `seen`, `(4, 4)`, mm.
         kind: `white`, `correlated` or `sinogram` noise, or `thick` slices.
-        level: standard deviation of the noise in HU, which the methods are told; thin slices per thick one.
+        level: standard deviation of the noise in HU, which the methods are told; thin slices that a
+            thick one is the mean of.
         start: first voxel of the block in the whole scan.
     """
 
@@ -48,7 +49,7 @@ class Degraded:
     @cached_property
     def layout(self) -> SlabLayout:
         """How thick slices lie on the grid of the thin ones."""
-        return layout_between(self.tensor, self.scan.tensor)
+        return replace(layout_between(self.tensor, self.scan.tensor), width=self.level)
 
 
 def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] | None, seed: int) -> Degraded:
@@ -81,22 +82,23 @@ def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] |
     )
 
 
-def make_thick(scan: Scan, factor: int, block: Sequence[int] | None) -> Degraded:
+def make_thick(scan: Scan, slab: tuple[float, float], block: Sequence[int] | None) -> Degraded:
     """Cut the central block to whole slabs and take their means, rounded to HU as a scanner stores them.
 
     Args:
         scan: thin scan.
-        factor: thin slices per thick one.
+        slab: thin slices from one thick one to the next, and thin slices that a thick one is the mean of.
         block: voxels per axis, cut to the scan where that is smaller; None for the whole scan.
     """
     start, size = central_block(scan.hu, block)
-    pair = SimulateThickSlicesd("image", factor)({"image": scan.cut(start, size).tensor})
+    factor, width = slab
+    pair = SimulateThickSlicesd("image", factor, width)({"image": scan.cut(start, size).tensor})
     thin, thick = pair["label"], pair["image"].round()
     return Degraded(
         scan=Scan(scan.name, thin[0].numpy(), thin.affine.numpy(), scan.region),
         seen=thick[0].numpy(),
         affine=thick.affine.numpy(),
         kind="thick",
-        level=factor,
+        level=width,
         start=start,
     )

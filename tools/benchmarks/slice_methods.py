@@ -18,8 +18,10 @@ from monai.transforms import Compose
 from scipy.interpolate import make_interp_spline
 
 from meddiff_core.errors import InputError
+from meddiff_core.physics.slab_bounds import smooth_within_range
 from meddiff_core.physics.slabs import SlabMeans
-from meddiff_core.transforms.thin_slices import AgreeWithSlicesd, ThinSlicesd
+from meddiff_core.transforms.agree_with_slices import AgreeWithSlicesd
+from meddiff_core.transforms.thin_slices import ThinSlicesd
 from meddiff_core.transforms.windowing import RestoreHUd, ScaleHUd
 
 _BUNDLE = "ct_super_resolution"
@@ -36,8 +38,9 @@ def prepare(method: str, case: Degraded, weights: Path | None = None) -> Callabl
 
     Args:
         method: `nearest`, `trilinear`, `cubic`, each also with `_projected` at its end: the slab means are
-            then made equal to the thick slices; `smooth`, the input of ours, whose slab means are equal
-            already; or `ours_N` for our bundle in N steps.
+            then made equal to the thick slices; `smooth`, the smoothest volume with these slab means, and
+            `smooth_in_range`, the input of ours, the same within the range of the neighbours; or `ours_N`
+            for our bundle in N steps.
         case: block and factor.
         weights: trained part of ours; default that of the bundle.
 
@@ -75,6 +78,7 @@ _INTERPOLATIONS: dict[str, Callable[[SlabMeans, Degraded, torch.Tensor], torch.T
     "trilinear": lambda slabs, case, thick: slabs.interpolate(thick),
     "cubic": _cubic,
     "smooth": lambda slabs, case, thick: slabs.upsample(thick),
+    "smooth_in_range": lambda slabs, case, thick: smooth_within_range(thick, slabs),
 }
 
 
@@ -84,7 +88,9 @@ def _ours(case: Degraded, steps: int, weights: Path | None) -> Callable[[], np.n
     if weights is not None:
         options["control_weights"] = str(weights)
     inferer, network = bundle_parts(_BUNDLE, **options)
-    before = Compose([ThinSlicesd("image", like_key="label"), ScaleHUd("image", case.scan.region)])
+    width = case.level * case.scan.spacing[2]
+    thin = ThinSlicesd("image", like_key="label", slice_width=width, slices_key="slices")
+    before = Compose([thin, ScaleHUd("image", case.scan.region)])
     after = Compose([RestoreHUd("pred"), AgreeWithSlicesd("pred")])
 
     def run() -> np.ndarray:
