@@ -37,20 +37,22 @@ class DenoisingInferer(VolumeInferer):
     Args:
         schedule: noise schedule, which knows what the network predicts.
         noise_level: standard deviation of the noise in HU; `auto` estimates it.
+        spectrum: of the noise, which the network is told; default None estimates it. See `noise_spectrum`.
         fidelity: lambda of the data step, 10 by default; a lower one keeps more of the measurement. With one
             step there is no data step.
         steps: network evaluations per window.
         options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
-        InputError: for a noise level that is not positive or another option outside its range.
+        InputError: for a noise level that is not positive or another option outside its range; when called,
+            for a spectrum of another voxel size.
     """
 
     def __init__(
         self,
         schedule: NoiseSchedule,
         noise_level: float | str = "auto",
-        noise_spectrum: NoiseSpectrum | str = "auto",
+        spectrum: NoiseSpectrum | None = None,
         fidelity: float = 10.0,
         steps: int = 1,
         **options: Any,
@@ -61,7 +63,7 @@ class DenoisingInferer(VolumeInferer):
         check_number("fidelity", fidelity, "a number of at least 0", lambda v: v >= 0)
         check_count("steps", steps)
         self.noise_level = noise_level
-        self.noise_spectrum = noise_spectrum
+        self.spectrum = spectrum
         self.fidelity = fidelity
         self.steps = int(steps)
 
@@ -77,9 +79,9 @@ class DenoisingInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in the scale of the inputs; its meta holds `region` and `noise_level` (HU).
         """
         x, y, z = inputs.shape[2:]
-        volume = self.without_air(self.take_apart(mirrored(inputs)))
-        noise = self._noise(volume)
-        volume = replace(volume, noise_code=noise.code)
+        whole = self.take_apart(inputs)
+        noise = self._noise(whole)  # of the scan's own slices: mirrored ones would be equal
+        volume = replace(self.without_air(self.take_apart(mirrored(inputs))), noise_code=noise.code)
         result = self.whole_range(volume, partial(self._denoised, network, noise), noise.level)
         meta = volume.meta | {"region": volume.region, "noise_level": noise.level}
         return MetaTensor(result[..., :x, :y, :z], meta=meta)
@@ -95,15 +97,23 @@ class DenoisingInferer(VolumeInferer):
 
     def _noise(self, volume: Volume) -> ScanNoise:
         """The noise as it was given; what was not is estimated, and said."""
-        found = None
-        if "auto" in (self.noise_level, self.noise_spectrum):
-            found = self._estimate(volume)
-        level = found.level if self.noise_level == "auto" else float(self.noise_level)
-        if isinstance(self.noise_spectrum, NoiseSpectrum):
-            return ScanNoise(level, self.noise_spectrum)
-        return ScanNoise(level, found.spectrum) if self.noise_spectrum == "auto" else ScanNoise(level)
-
-    def _estimate(self, volume: Volume) -> ScanNoise:
+        given = self.spectrum
+        if given is not None:
+            given.check_spacing(volume.spacing)
+        if self.noise_level != "auto" and given is not None:
+            return ScanNoise(float(self.noise_level), given)
         hu = volume.hu_window.to_hu(volume.image[0, 0]).cpu().numpy()
-        found = ScanNoise.estimate(hu)
-        return found
+        found = ScanNoise.estimate(hu) or ScanNoise(0.0)
+        if self.noise_level == "auto":
+            # the schedule holds no less noise than its first timestep has
+            level = max(found.level, float(self.schedule.sigma(0)) * volume.hu_window.width / 2)
+            logger.info("Noise level: %.0f HU, estimated.", level)
+        else:
+            level = float(self.noise_level)
+        noise = ScanNoise(level, given or found.spectrum)
+        if given is None:
+            found_how = "taken as white: too few slices or flat tissue to measure it"
+            logger.info(
+                "Noise spectrum: %s.", found_how if noise.spectrum.is_white else f"{noise.kind}, estimated"
+            )
+        return noise

@@ -28,8 +28,8 @@ class WindowedDenoiser:
     window. Weights and window positions are computed once; a window's coordinates come from its slices.
 
     Args:
-        network: `network(x, timesteps, class_labels)`, and `noise_code` where the volume has one; sides of its
-            input are multiples of `network.divisor` where it has one.
+        network: `network(x, timesteps, class_labels)`, and `noise_code` where the volume has one; sides of
+            its input are multiples of `network.divisor` where it has one.
         volume: what is sampled: its shape, region, conditions, place, and the part that is known.
         windows: a volume that is smaller than their size in an axis gets a window of its own size there.
         runtime: device and precision of the network; averages are float32. Processes that share the windows

@@ -18,6 +18,8 @@ _FLATTEST = 0.2
 _PAIRS = 16
 """Pairs of slices for each distance, spread over the scan: more change nothing."""
 _ENOUGH_VOXELS = 2000
+"""Flat voxels, over all pairs, that a spectrum needs."""
+_ENOUGH_FOR_LEVEL = 100
 _MOST_SLICES = 6
 _SATURATED = 1.05
 """Slices further apart are independent once a step further adds less than this factor to their difference."""
@@ -27,6 +29,8 @@ _BINS = 33
 _GRID = 64
 _ANATOMY = 0.08
 """Cycles per voxel below which differences of slices show anatomy, too; the spectrum is continued there."""
+_NEARLY_WHITE = 0.35
+"""Largest number of the code, a logarithm of power, of noise that is called white."""
 _OUTLIER = 4.0
 _NORMAL_MAD = 0.6745  # median of |z| for a standard normal z
 
@@ -48,6 +52,11 @@ class ScanNoise:
         """What a network is told of the spectrum; None for white noise."""
         return None if self.spectrum.is_white else self.spectrum.code()
 
+    @property
+    def kind(self) -> str:
+        """`white` or `correlated`, for people."""
+        return "white" if float(self.spectrum.code().abs().max()) < _NEARLY_WHITE else "correlated"
+
     @classmethod
     def estimate(cls, hu: np.ndarray) -> ScanNoise | None:
         """From differences of slices in flat tissue, of slices 1, 2, ... apart.
@@ -64,12 +73,15 @@ class ScanNoise:
             hu: scan `(X, Y, Z)` in HU, slices along the last axis.
 
         Returns:
-            White noise where there are two slices only, or no tissue; None where there is nothing but air.
+            White noise where there are two slices only, or hardly any flat tissue; None where there is
+            nothing but air, or no noise.
         """
-        differences = _Differences.of(hu, *_TISSUE_HU)
+        differences = _Differences.of(hu, *_TISSUE_HU, _ENOUGH_VOXELS)
         if differences is None:
-            everything = _Differences.of(hu, _NO_AIR_HU, np.inf)
+            everything = _Differences.of(hu, _NO_AIR_HU, np.inf, _ENOUGH_FOR_LEVEL)
             return None if everything is None else cls(everything.level)
+        if len(differences.covariances) == 1:  # one distance of slices tells nothing of their correlation
+            return cls(differences.level)
         radial, level = differences.in_plane()
         return cls(level, NoiseSpectrum(radial, differences.along_z()))
 
@@ -87,16 +99,18 @@ class _Differences:
     correlation: np.ndarray
 
     @classmethod
-    def of(cls, hu: np.ndarray, lowest: float, highest: float) -> _Differences | None:
-        """Of the flat places with HU in a range; None where there are hardly any."""
+    def of(cls, hu: np.ndarray, lowest: float, highest: float, enough: int) -> _Differences | None:
+        """Of the flat places with HU in a range; None where these are fewer than `enough`, or hold no noise."""
         covariances, powers = [], []
         for apart in range(1, min(_MOST_SLICES, hu.shape[-1] - 1) + 1):
-            covariance = _covariance(hu, apart, lowest, highest)
+            covariance = _covariance(hu, apart, lowest, highest, enough)
             if covariance is None:
                 break
             covariances.append(covariance)
             # anatomy has little of the higher frequencies
             powers.append(_power(covariance)[_RADIUS > 1.5 * _ANATOMY].mean())
+            if powers[-1] <= 0:
+                return None
             if apart > 1 and powers[-1] < _SATURATED * powers[-2]:
                 break
         if not covariances:
@@ -139,7 +153,7 @@ class _Differences:
         return sum(self.covariances) / (1 - self.correlation).sum()
 
 
-def _covariance(hu: np.ndarray, apart: int, lowest: float, highest: float) -> np.ndarray | None:
+def _covariance(hu: np.ndarray, apart: int, lowest: float, highest: float, enough: int) -> np.ndarray | None:
     """Autocovariance of the differences of slices that are `apart`, over pairs of the whole scan."""
     last = hu.shape[-1] - 1 - apart
     firsts = np.unique(np.linspace(0, last, min(_PAIRS, last + 1)).round().astype(int))
@@ -153,7 +167,7 @@ def _covariance(hu: np.ndarray, apart: int, lowest: float, highest: float) -> np
             limit = _OUTLIER * np.median(np.abs(difference[flat])) / _NORMAL_MAD
             products = products + _autocorrelation(np.where(flat, difference.clip(-limit, limit), 0))
             counts = counts + _autocorrelation(flat.astype(np.float32))
-    return products / np.maximum(counts, 1) if counts[_REACH, _REACH] > _ENOUGH_VOXELS else None
+    return products / np.maximum(counts, 1) if counts[_REACH, _REACH] >= enough else None
 
 
 def _flat(a: np.ndarray, b: np.ndarray, lowest: float, highest: float) -> np.ndarray:
@@ -168,7 +182,7 @@ def _flat(a: np.ndarray, b: np.ndarray, lowest: float, highest: float) -> np.nda
 
 def _autocorrelation(plane: np.ndarray) -> np.ndarray:
     """Sums of products of voxels up to `_REACH` apart, none of them wrapped around."""
-    shape = [fft.next_fast_len(n + _REACH, real=True) for n in plane.shape]
+    shape = [fft.next_fast_len(max(n, _REACH + 1) + _REACH, real=True) for n in plane.shape]
     sums = fft.irfft2(np.abs(fft.rfft2(plane, shape)) ** 2, shape)
     return np.roll(sums, (_REACH, _REACH), (0, 1))[: 2 * _REACH + 1, : 2 * _REACH + 1]
 

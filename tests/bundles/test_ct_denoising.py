@@ -105,6 +105,7 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
     [
         ({"region": "leg"}, "Unknown region 'leg'"),
         ({"noise_level": -3}, "noise_level is -3"),
+        ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
