@@ -22,7 +22,7 @@ _SAME_SPACING = 0.05
 _FLOOR = 0.02
 """Power relative to white noise below which the code no longer tells: 17 dB less."""
 
-CODE_LENGTH = len(_RADIAL_BANDS) + len(_AXIAL_BANDS) - 2
+CODE_LENGTH = len(_RADIAL_BANDS) + len(_AXIAL_BANDS) - 1
 """Numbers in `NoiseSpectrum.code`."""
 
 
@@ -117,18 +117,22 @@ class NoiseSpectrum:
         amplitude = self.power(shape)[..., : shape[-1] // 2 + 1].sqrt()  # the half that rfftn keeps
         return torch.fft.irfftn(torch.fft.rfftn(white) * amplitude, s=tuple(shape))
 
-    def code(self) -> torch.Tensor:
+    def code(self, local: bool = False) -> torch.Tensor:
         """The few numbers that a network is told: log power in bands, zero in each for white noise.
 
+        Args:
+            local: whether the noise lies within parts of the image only, and the rest is clean.
+
         Returns:
-            float32 `(CODE_LENGTH,)`: five bands in plane, three along z.
+            float32 `(CODE_LENGTH,)`: five bands in plane, three along z, and 1 for local noise.
         """
         f = np.fft.fftfreq(64)
         bands = [
             *_band_means(np.hypot(f[:, None], f), self.radial, _RADIAL_BANDS),
             *_band_means(np.abs(f), self.axial, _AXIAL_BANDS),
         ]
-        return torch.tensor(np.log((np.array(bands) + _FLOOR) / (1 + _FLOOR)), dtype=torch.float32)
+        log_power = np.log((np.array(bands) + _FLOOR) / (1 + _FLOOR))
+        return torch.tensor([*log_power, float(local)], dtype=torch.float32)
 
 
 def _frequencies(limit: float) -> np.ndarray:

@@ -132,6 +132,7 @@ class LocalNoise(WhiteNoise):
         patches = super().__call__(schedule, images, min_timestep)
         patches.weight = torch.stack([self.draw_balls(images.shape[2:]) for _ in images])[:, None].to(images)
         patches.noisy = torch.where(patches.weight > 0, patches.noisy, images)
+        patches.noise_code = NoiseSpectrum().code(local=True).to(images).expand(len(images), -1)
         return patches
 
     def draw_balls(self, shape: Sequence[int]) -> torch.Tensor:
