@@ -113,8 +113,8 @@ def _checked_hu(name: str, value: object) -> float:
         hu = float("nan")
     if not label_id(name) or not full.lower <= hu <= full.upper:
         raise InputError(
-            f"organ_hu gives {name} {value} HU: name a label, and HU from {full.lower:g} to {full.upper:g}, such "
-            "as liver=110."
+            f"organ_hu gives {name} {value} HU: name a label, and HU from {full.lower:g} to {full.upper:g}, "
+            "such as liver=110."
         )
     return hu
 

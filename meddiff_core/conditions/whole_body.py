@@ -20,7 +20,7 @@ _MUSCLES = tuple(
 )
 
 # How far the skin lies outside of what is named, in mm. Medians of training scans: 17 to 20 around a trunk
-# whose organs and muscles are named; 60 around a femur; 3 to 9 around a skull. An arm is thinner than a thigh.
+# whose organs and muscles are named; 60 around a femur; 3 to 9 around a skull. An arm is thinner.
 _TRUNK_MM, _THIGH_MM, _ARM_MM, _HEAD_MM = 18.0, 60.0, 35.0, 6.0
 # A ball of this radius does not enter the body's hollows: neither those between ribs nor the waist.
 _CLOSING_MM = 60.0

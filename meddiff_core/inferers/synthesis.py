@@ -83,8 +83,8 @@ class SynthesisInferer(VolumeInferer):
     """
 
     refine_from = 800
-    """Timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of the image level
-    would outlast it, too."""
+    """Timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of the image
+    level would outlast it, too."""
 
     def __init__(
         self,

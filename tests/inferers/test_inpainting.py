@@ -50,7 +50,7 @@ def test_the_mask_is_filled_by_the_network_and_the_rest_stays(network, region):
     window, mask = region_window(region), inputs[:, 2:].bool()
     inside = result.as_tensor()[(..., *CENTRE)]
     assert float(inside.mean()) == pytest.approx(40, abs=2)
-    assert float(inside.std()) == pytest.approx(20, rel=0.1)
+    assert float(inside.std()) == pytest.approx(20, rel=0.2)
     structure = next(iter(network.images.values()))[(..., *CENTRE)]
     assert float(torch.corrcoef(torch.stack([inside.ravel(), structure.ravel()]))[0, 1]) > 0.4
     torch.testing.assert_close(result.as_tensor()[~mask], window.to_hu(inputs[:, :1]).as_tensor()[~mask])
