@@ -26,7 +26,10 @@ INTENDED_USE = "research use only"
 
 _LARGEST_SEED = 2**32 - 1
 
-_SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
+_SCAN_FACTS = (
+    *("region", "region_reason", "noise_level", "sample", "number"),
+    *("unusual_hu", "lesion_hu", "lesion_deviation"),
+)
 """Facts that transforms and inferers note in the metadata and that name no patient."""
 
 
