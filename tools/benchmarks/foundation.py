@@ -118,7 +118,9 @@ def _steps(block: FoundationBlock) -> Rows:
     """RMSE of one step back from white noise, with the anatomy map; beside it without."""
     rows = []
     for timestep in _TIMESTEPS:
-        known, unknown = (block.rmse(block.one_step(timestep, anatomy=use)) for use in (True, False))
+        known, unknown = (
+            block.rmse(block.one_step(timestep, labels)) for labels in (block.scan.anatomy, None)
+        )
         question = f"one step from t = {timestep}"
         rows.append(
             {"question": question, "unit": "HU", "network": known, "beside": {"without anatomy": unknown}}
@@ -127,7 +129,10 @@ def _steps(block: FoundationBlock) -> Rows:
 
 
 def _local(block: FoundationBlock) -> Rows:
-    """RMSE within balls of noise at t = 950, clean outside, in lung and in soft tissue."""
+    """RMSE within balls of noise at t = 950, clean outside, in lung and in soft tissue.
+
+    The network is told the labels around the balls, and within them that of the tissue; beside it, none.
+    """
     rows = []
     coarse = COARSE_OF[block.scan.anatomy]
     for tissue in ("lung", "body"):
@@ -137,21 +142,23 @@ def _local(block: FoundationBlock) -> Rows:
         holes = torch.as_tensor(balls)
         around = (coarse == label_id(tissue)) & ~balls
         mean = np.where(balls, block.scan.hu[around].mean(), block.scan.hu)
+        told, untold = (
+            block.rmse(block.one_step(950, labels, within=holes), balls)
+            for labels in (np.where(balls, label_id(tissue), block.scan.anatomy), None)
+        )
         beside = {
+            "without anatomy": untold,
             "mean of the tissue": block.rmse(mean, balls),
             "linear interpolation": block.rmse(interpolated(block.scan, balls), balls),
         }
-        filled = block.one_step(950, anatomy=False, within=holes)
         question = f"balls of {BALL_MM:g} mm in {tissue}"
-        rows.append(
-            {"question": question, "unit": "HU", "network": block.rmse(filled, balls), "beside": beside}
-        )
+        rows.append({"question": question, "unit": "HU", "network": told, "beside": beside})
     return rows
 
 
 def _organs(block: FoundationBlock) -> Rows:
     """Mean HU of each label in one step from t = 950, beside the real one."""
-    made = block.one_step(_ORGAN_TIMESTEP, anatomy=True)
+    made = block.one_step(_ORGAN_TIMESTEP, block.scan.anatomy)
     means = hu_by_organ(made, block.scan.hu, block.scan.anatomy, block.scan.hu_window)
     return [
         {

@@ -60,20 +60,24 @@ class FoundationBlock:
         noisy = self.schedule.alpha(timestep).sqrt() * hu_window.to_unit(noisy_hu)
         return self._answer(noisy, timestep, torch.zeros_like(noisy), spectrum.code())
 
-    def one_step(self, timestep: int, anatomy: bool, within: torch.Tensor | None = None) -> np.ndarray:
+    def one_step(
+        self, timestep: int, anatomy: np.ndarray | None, within: torch.Tensor | None = None
+    ) -> np.ndarray:
         """The block in HU, one step back from white noise.
 
         Args:
             timestep: of the noise.
-            anatomy: tell the network the labels.
+            anatomy: labels that the network is told; None for none.
             within: where the noise lies; the rest is clean. Default: everywhere.
         """
         noise = torch.randn(self.unit.shape, generator=torch.Generator().manual_seed(0))
         noisy = self.schedule.add_noise(self.unit, noise, torch.tensor(timestep))
         if within is not None:
             noisy = torch.where(within, noisy, self.unit)
-        labels = torch.as_tensor(self.scan.anatomy.astype(np.float32)) * float(anatomy)
-        return self._answer(noisy, timestep, labels, NoiseSpectrum().code())
+        labels = torch.zeros(self.unit.shape)
+        if anatomy is not None:
+            labels += torch.as_tensor(anatomy.astype(np.float32))
+        return self._answer(noisy, timestep, labels, NoiseSpectrum().code(local=within is not None))
 
     def rmse(self, hu: np.ndarray, where: np.ndarray | None = None) -> float:
         """Root mean square error in HU in the region's HU window."""
