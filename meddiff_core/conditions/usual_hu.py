@@ -22,7 +22,7 @@ USUAL_HU: dict[str, dict[str, dict[str, float]]] = json.loads(
 _SMALLEST_ML = 1.0
 # Scans that were never seen lie a little beyond the range of those that were: in HU, and as a share of these.
 _BEYOND_HU, _BEYOND_SHARE = 15.0, 0.1
-# Of an organ whose mean was set, the median differs by the partial volume of its border, in thin vessels much.
+# Of an organ whose mean was set, the median differs by the partial volume of its border, thin vessels most.
 _OFF_TARGET_HU, _THICK_ML = 60.0, 10.0
 
 FEWEST_SCANS = 3
