@@ -17,6 +17,7 @@ import torch
 import meddiff_core
 from meddiff_core.errors import InputError
 from meddiff_core.files import sha256_of, write_json
+from meddiff_core.transforms.made_facts import MADE_FACTS
 from meddiff_core.transforms.scans import result_name
 
 DESCRIPTION_LENGTH = 79
@@ -28,7 +29,7 @@ _LARGEST_SEED = 2**32 - 1
 
 _SCAN_FACTS = (
     *("region", "region_reason", "noise_level", "sample", "number"),
-    *("unusual_hu", "lesion_hu", "lesion_deviation"),
+    *MADE_FACTS,
 )
 """Facts that transforms and inferers note in the metadata and that name no patient."""
 
