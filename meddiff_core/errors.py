@@ -20,6 +20,7 @@ from meddiff_core.console import prepare_console
 _INTERRUPTED = "Interrupted: results that are written so far are whole."
 # Names of a long list that a sentence tells.
 _NAMED = 3
+_LARGEST_SEED = 2**32 - 1
 
 
 class InputError(ValueError):
@@ -63,6 +64,17 @@ def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -
     """Raise `InputError` naming the option, unless `value` is a whole number from `least` to `most`."""
     wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most < math.inf else "")
     check_number(name, value, wanted, lambda v: least <= v <= most and v == int(v))
+
+
+def check_seed(value: Any) -> int:
+    """Return the seed of a run.
+
+    Raises:
+        InputError: it is no whole number of at most 32 bits.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_SEED:
+        raise InputError(f"seed is {value!r}: use a whole number from 0 to {_LARGEST_SEED}.")
+    return value
 
 
 def user_sentence(error: BaseException, kinds: tuple[type[BaseException], ...] = (InputError,)) -> str | None:

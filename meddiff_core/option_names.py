@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -20,6 +21,8 @@ from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 from meddiff_core.errors import InputError
 from meddiff_core.option_values import check_values
+
+logger = logging.getLogger("meddiff")
 
 RENAMED: dict[str, str] = {"low_noise_share": "noise", "high_noise_share": "noise"}
 """Former names of options, each with the one that took its place."""
@@ -61,6 +64,33 @@ def check_options(parser: ConfigParser, folder: Path) -> None:
     for name, siblings in _unknown(parser, merged):
         raise InputError(_no_such_option(name, siblings, options, others))
     check_values(parser, merged)
+    unread = _given(parser.config, merged) - _read_by_run(parser.config) - _MONAI_IDS
+    for name in sorted(unread.intersection(options)):
+        logger.warning("The option %s changes nothing here: no part of this run reads it.", name)
+
+
+def _given(config: Mapping[str, Any], files: list[dict[str, Any]]) -> set[str]:
+    """Ids whose values stand in no file: the options that the user set."""
+    return {
+        name
+        for name, value in config.items()
+        if _normalized(value) not in [_normalized(file[name]) for file in files if name in file]
+    }
+
+
+def _normalized(value: Any) -> str:
+    """A value as MONAI writes it: # in references has become ::."""
+    return ReferenceResolver.normalize_id(repr(value))
+
+
+def _read_by_run(config: Mapping[str, Any]) -> set[str]:
+    """The outermost ids that a run reads, directly or through others."""
+    found, waiting = set(), {"initialize", "run", "finalize"}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= {part.split(_SEPARATOR)[0] for part in _references(config.get(name))} - found
+    return found
 
 
 def _content(path: Path) -> dict[str, Any]:

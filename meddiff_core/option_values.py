@@ -1,4 +1,4 @@
-"""Refuse flags and counts that are none, and paths that MONAI has turned into something else."""
+"""Refuse flags, counts and seeds that are none, and paths that MONAI has turned into something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser, ReferenceResolver
 
-from meddiff_core.errors import InputError, check_count, check_flag
+from meddiff_core.errors import InputError, check_count, check_flag, check_seed
 
 PATHS = (
     "image",
@@ -41,7 +41,7 @@ LISTS = ("image", "anatomy", "data_list")
 
 
 def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> None:
-    """Check the flags, counts and paths in a config that do not stand so in its files.
+    """Check the flags, counts, seed and paths in a config that do not stand so in its files.
 
     A flag is an option that a file says to be true or false.
 
@@ -50,8 +50,8 @@ def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> No
         files: what the config files hold that it was made of.
 
     Raises:
-        InputError: a flag is neither true nor false; a count is none; a path is a number, or an expression or
-            reference that MONAI cannot resolve. The sentence says what to type.
+        InputError: a flag is neither true nor false; a count or the seed is none; a path is a number, or an
+            expression or reference that MONAI cannot resolve. The sentence says what to type.
     """
     for name, given in parser.config.items():
         declared = [file[name] for file in files if name in file]
@@ -63,6 +63,8 @@ def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> No
             continue
         elif name in COUNTS:
             check_count(name, given, COUNTS[name])
+        elif name == "seed":
+            check_seed(given)
         elif any(isinstance(value, bool) for value in declared):
             check_flag(name, given)
 

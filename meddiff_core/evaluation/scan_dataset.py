@@ -8,6 +8,7 @@ from pathlib import Path
 from monai.data import Dataset
 
 from meddiff_core.errors import InputError, user_sentence
+from meddiff_core.evaluation.part import part_of
 from meddiff_core.transforms.scans import list_scans
 
 FAILED = "failed"
@@ -28,6 +29,7 @@ class ScanDataset(Dataset):
         transform: the preprocessing.
         anatomy: label maps beside `data`, see `list_scans`.
         organ: organ masks beside `data`, see `list_scans`.
+        part: which of the scans, see `part_of`; default all.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class ScanDataset(Dataset):
         transform: Sequence[Callable] | Callable | None = None,
         anatomy: str | Path | None = None,
         organ: str | Path | None = None,
+        part: str | None = None,
     ) -> None:
         try:
             if callable(data):
                 data = data()
             elif not (isinstance(data, Sequence) and data and isinstance(data[0], dict)):
                 data = list_scans(data, anatomy, organ=organ)
+            data = part_of(data, part)
         except USER_ERRORS as error:
             data = [{"image": str(data), FAILED: str(error)}]
         super().__init__(data, transform)

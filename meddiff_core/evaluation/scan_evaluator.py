@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from monai.engines.utils import IterationEvents
 from meddiff_core.distributed import gathered, rank
 from meddiff_core.errors import is_input_error, user_sentence
 from meddiff_core.evaluation.scan_dataset import FAILED, USER_ERRORS
+
+logger = logging.getLogger("meddiff")
 
 
 class ScanEvaluator(SupervisedEvaluator):
@@ -34,6 +37,9 @@ class ScanEvaluator(SupervisedEvaluator):
                 sentence where one scan was given, or a summary with a line per failed scan. Of several
                 processes the first one says it for all.
         """
+        if not len(self.data_loader.dataset):
+            logger.warning("There is nothing to do: there are fewer scans than parts.")
+            return
         self.failures: list[tuple[str, str]] = []
         self._skipped = False
         self._measured = False
