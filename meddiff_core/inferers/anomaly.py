@@ -50,7 +50,7 @@ class AnomalyInferer(VolumeInferer):
         timestep: noise from which the network looks back, 950 as in the paper; several are averaged.
         expectation: `local` or `global`, where the noise goes: balls of 8 mm radius, or everywhere. A network
             for `local` has learned such noise (`LocalNoise`, on voxels of 2 mm).
-        samples: noise draws to average.
+        samples: noise draws to average, of `global`; the shifts of `local` overlap and are averaged.
         polarity: `bright` finds what is denser than expected, `dark` what is less dense, `both` either.
         erosion: mm that are taken off the organ's surface, where partial volume differs from anything.
         background: standard deviation in mm of a Gaussian whose mean of the difference is subtracted, because
@@ -139,8 +139,8 @@ class AnomalyInferer(VolumeInferer):
             grid = replace(grid, known=KnownPart(content, grid.image, self.schedule))
         generator = torch.Generator().manual_seed(int(self.seed))
         total, weights = torch.zeros_like(grid.image), torch.zeros_like(grid.image)
-        draws = [t for t in self.timesteps for _ in range(self.samples)]
-        places = 1 if self.expectation == "global" else SHIFTS**3
+        samples, places = (self.samples, 1) if self.expectation == "global" else (1, SHIFTS**3)
+        draws = [t for t in self.timesteps for _ in range(samples)]
         with self.denoiser(network, grid, len(draws) * places) as denoiser:
             for t in draws:
                 for ball, weight in self._places(grid):
