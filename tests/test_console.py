@@ -32,7 +32,11 @@ def stdout(monkeypatch):
         logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize("name", ["日本.nii.gz", "gr\udce9.nii.gz", "Müller.nii.gz"])
+@pytest.mark.parametrize(
+    "name",
+    ["日本.nii.gz", "gr\udce9.nii.gz", "Müller.nii.gz"],
+    ids=["Japanese", "no UTF-8", "Latin 1"],
+)
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
 def test_any_name_can_be_told(stdout, capfd, name, encoding):
     written = io.BytesIO()

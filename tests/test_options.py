@@ -59,6 +59,19 @@ def test_an_unknown_option_is_refused_with_the_nearest(files, name, sentence):
         check(files, {name: 3})
 
 
+NO_EFFECT = [
+    (EVALUATION, {"image": "scan.nii.gz"}, "image has no effect .*; the scans are those of data_list."),
+    (EVALUATION, {"report": True}, "report has no effect"),
+    (DENOISING, {"dataset_dir": "scans"}, "dataset_dir has no effect with these config files: leave it out."),
+]
+
+
+@pytest.mark.parametrize(("files", "options", "sentence"), NO_EFFECT)
+def test_an_option_without_effect_is_refused(files, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check(files, options)
+
+
 KNOWN = [
     (DENOISING, {"noise_level": 30, "report": "true", "compile": False, "image": None}),
     (DENOISING, {"inferer#steps": 3, "inferer#fidelity": 5.0, "network_def#variant": "paper"}),

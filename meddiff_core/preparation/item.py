@@ -80,10 +80,10 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
     """
     hu = read_ct(source.image)
     labels = read_anatomy(source.labels, hu)
-    if labels is not None:
+    complete = labels is not None and source.labels.label_map is None
+    if complete:
         warn_of_volumes(labels, hu.affine.numpy(), f"The labels of {source.name}")
     lesion = _read_lesion(source, settings, hu)
-    complete = labels is not None and source.labels.label_map is None
     labels, lesion = (_resampled_mask(mask, hu, settings.spacing) for mask in (labels, lesion))
     hu = resample(hu, settings.spacing, "bilinear")
     arrays = {"image": np.rint(hu[0].numpy()).clip(max=np.iinfo(np.int16).max).astype(np.int16)}

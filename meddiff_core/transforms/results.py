@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import meddiff_core
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_seed
 from meddiff_core.files import sha256_of, write_json
 from meddiff_core.transforms.scans import result_name
 
@@ -23,8 +23,6 @@ DESCRIPTION_LENGTH = 79
 """NIfTI-1 holds 79 characters and a zero in its description."""
 
 INTENDED_USE = "research use only"
-
-_LARGEST_SEED = 2**32 - 1
 
 _SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
 """Facts that transforms and inferers note in the metadata and that name no patient."""
@@ -69,7 +67,7 @@ class Results:
         self.weights = [Path(path) for path in weights if path and Path(path).is_file()]
         chosen = {**(options or {}), **getattr(inferer, "options", {})}
         self.options = {str(name): _plain(value) for name, value in chosen.items()}
-        self._seed = _checked_seed(self.options.get("seed", 0))
+        self._seed = check_seed(self.options.get("seed", 0))
 
     def path(self, meta: Mapping[str, Any], postfix: str, suffix: str = "") -> Path:
         """Where a result lies: `<stem>_<postfix><suffix>`, numbered where there are several of a scan.
@@ -146,12 +144,6 @@ def _metadata(bundle_root: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: name the bundle's folder by bundle_root.") from error
-
-
-def _checked_seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
-        raise InputError(f"seed is {seed!r}: use a whole number from 0 to {_LARGEST_SEED}.")
-    return seed
 
 
 def _single(value: Any) -> Any:
