@@ -30,8 +30,9 @@ demo: install
 	@echo "See demo/phantom_low_dose_denoised.png; the phantom and its noise are computed, not measured."
 endif
 
+# Two processes with a thread each: for two cores.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/python -m pip install --quiet -e ".[lint]"

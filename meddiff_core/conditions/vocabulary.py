@@ -34,12 +34,16 @@ _PARTS_OF_HEART = (
     *("heart_ventricle_left", "heart_ventricle_right"),
 )
 
+# TotalSegmentator's task `body` has two parts.
+_PARTS_OF_BODY = ("body_trunc", "body_extremities")
+
 
 def _words(name: str) -> frozenset[str]:
     return frozenset(re.split(r"[\W_]+", name.strip().lower()))
 
 
 _IDS_BY_WORDS = {_words(part): _IDS["heart"] for part in _PARTS_OF_HEART}
+_IDS_BY_WORDS |= {_words(part): _IDS["body"] for part in _PARTS_OF_BODY}
 _IDS_BY_WORDS |= {_words(name): label for name, label in _IDS.items()}
 
 BODY: int = _IDS["body"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -66,3 +68,40 @@ class SlabDataTerm:
         """The clean image after the data step at timestep `t`."""
         rho = self.fidelity * (SLICE_NOISE / float(self.schedule.sigma(t))) ** 2
         return self.slabs.correct(x0, self.measurement, rho)
+
+
+class ClassMeans:
+    """Moves the mean of the clean image within each class of voxels to its target.
+
+    An anatomy map does not tell contrast medium; this does. Within a class all voxels move alike, so texture
+    and borders stay the network's.
+
+    Args:
+        classes: `(B, 1, X, Y, Z)` long; 0 belongs to none, k to the k-th target.
+        targets: means, in the scale of the image.
+    """
+
+    def __init__(self, classes: torch.Tensor, targets: Sequence[float]) -> None:
+        self.classes = classes.reshape(-1)
+        self.targets = torch.tensor([0.0, *targets])
+        self.voxels = torch.bincount(self.classes, minlength=len(self.targets))
+
+    def __call__(self, x0: torch.Tensor, t: int) -> torch.Tensor:
+        """The clean image with these means; `t` does not matter."""
+        sums = torch.bincount(self.classes.to(x0.device), x0.reshape(-1), minlength=len(self.targets))
+        shift = self.targets.to(sums) - sums / self.voxels.to(sums).clamp_min(1)
+        shift[0] = 0
+        return x0 + shift[self.classes.to(x0.device)].reshape(x0.shape).to(x0)
+
+
+def class_means(labels: torch.Tensor, targets: Mapping[tuple[int, ...], float]) -> ClassMeans:
+    """The data term of labels.
+
+    Args:
+        labels: `(B, 1, X, Y, Z)` long, below 256.
+        targets: mean by the labels that share it, in the scale of the image.
+    """
+    group = torch.zeros(256, dtype=torch.long, device=labels.device)
+    for number, ids in enumerate(targets, start=1):
+        group[list(ids)] = number
+    return ClassMeans(group[labels], list(targets.values()))

@@ -10,7 +10,10 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.boxes import lesion_boxes
 from meddiff_core.conditions.feather import feathered
+from meddiff_core.conditions.lesion_hu import LesionHU
+from meddiff_core.diffusion.corrected import corrected
 from meddiff_core.diffusion.ddim import DDIM
+from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion, tissue_noise
 from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.repaint import evaluations, repaint, resampling_plan
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -40,6 +43,7 @@ class InpaintingInferer(VolumeInferer):
         start_from: timestep of the start. Less than 999 keeps the more of what was there, the less it is.
         feather: mm within the mask over which the original goes over into the lesion; 0 is a hard edge.
         context: mm around a lesion that the network sees at least.
+        lesion_hu: mean and deviation of the lesions' HU; default `LesionHU()`, those of a training lesion.
         seed: seed of the noise; the input's meta may add to it by `sample`.
         options: region, windows and runtime, see `VolumeInferer`.
 
@@ -56,6 +60,7 @@ class InpaintingInferer(VolumeInferer):
         start_from: int = 999,
         feather: float = 1.5,
         context: float = 20.0,
+        lesion_hu: LesionHU | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -74,6 +79,7 @@ class InpaintingInferer(VolumeInferer):
         self.start_from = int(start_from)
         self.feather = feather
         self.context = context
+        self.lesion_hu = lesion_hu or LesionHU()
         self.seed = seed
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -97,28 +103,38 @@ class InpaintingInferer(VolumeInferer):
             raise InputError("The lesion mask is empty: there is nothing to inpaint.")
         # the last digit of a spacing, which an oblique affine rounds, must not decide
         margin = [ceil(self.context / step - 1e-3) for step in volume.spacing]
-        generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
+        seed = int(self.seed) + volume.sample
+        generator = torch.Generator().manual_seed(seed)
+        place = volume.conditions[0, 0].cpu().numpy()[lesion]
+        statistics = self.lesion_hu.draw(place, seed)
         result = volume.hu_window.to_hu(volume.image)
         for box in lesion_boxes(lesion, margin, LEAST_CROP, getattr(network, "divisor", 1)):
-            weight = torch.from_numpy(feathered(lesion[box], volume.spacing, self.feather))
-            self._inpaint(network, volume.crop(box), weight, result[(..., *box)], generator)
-        return MetaTensor(result, meta=volume.meta | {"region": volume.region})
+            self._inpaint(network, volume.crop(box), statistics, result[(..., *box)], generator)
+        facts = {"lesion_hu": round(statistics[0], 1), "lesion_deviation": round(statistics[1], 1)}
+        return MetaTensor(result, meta=volume.meta | {"region": volume.region} | facts)
 
     def _inpaint(
         self,
         network: Network,
         crop: Volume,
-        weight: torch.Tensor,
+        statistics: tuple[float, float],
         hu: torch.Tensor,
         generator: torch.Generator,
     ) -> None:
-        """Change a crop's `hu` `(1, 1, X, Y, Z)` in place where `weight` `(X, Y, Z)` is above 0."""
-        weight = weight.to(hu.device)[None, None]
+        """Change a crop's `hu` `(1, 1, X, Y, Z)` in place within its lesions, whose HU have `statistics`."""
+        lesion = crop.conditions[0, 1].cpu().numpy() > 0
+        mask = torch.from_numpy(lesion)[None, None].to(hu.device)
+        weight = torch.from_numpy(feathered(lesion, crop.spacing, self.feather))[None, None].to(hu.device)
         known = crop.image.clamp(-1, 1)
         start = self.schedule.add_noise(known, noise_like(known, generator), self.plan[0])
         solver = DDIM(self.schedule, eta=1.0, generator=generator)
-        steps = evaluations(self.plan)
+        window, steps = crop.hu_window, evaluations(self.plan)
+        term = LesionTerm(mask, window.to_unit(statistics[0]), statistics[1] * 2 / window.width)
         with self.denoiser(network, crop, steps, moving=steps - 1 if self.windows.moving else 0) as denoiser:
-            x0 = repaint(denoiser, start, self.plan, self.schedule, solver, known, weight, generator)
+            x0 = repaint(
+                corrected(denoiser, self.schedule, term),
+                *(start, self.plan, self.schedule, solver, known, weight, generator),
+            )
         # in HU, so that on the soft edge nothing is clipped to the window
-        hu.lerp_(crop.hu_window.to_hu(x0), weight)
+        made = match_lesion(window.to_hu(x0), lesion, statistics, tissue_noise(hu), crop.spacing, generator)
+        hu.lerp_(made, weight)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from torch.nn import functional as F
 
+from meddiff_core.conditions.organ_hu import Targets, TissueHU
 from meddiff_core.conditions.regions import WIDEST, WIDEST_WINDOW
+from meddiff_core.conditions.usual_hu import unusual_hu
 from meddiff_core.conditions.window_edge import join_at_window_edge
+from meddiff_core.diffusion.data_terms import class_means
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.dpm_solver import DPMSolver2M
 from meddiff_core.diffusion.noise import noise_like
@@ -23,7 +29,31 @@ from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
 
+logger = logging.getLogger("meddiff")
+
 SOLVERS = ("ddpm", "dpm_solver")
+
+Correction = Callable[[torch.Tensor, int], torch.Tensor]
+
+_NEXT_SEED = 1_000_003
+"""Far from the seeds of other samples."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What all stages of one sample share.
+
+    Args:
+        network: the denoiser.
+        generator: source of noise.
+        targets: mean HU by labels, from `TissueHU`.
+        lesion: mean and standard deviation of a lesion in HU, for inferers that make one.
+    """
+
+    network: Network
+    generator: torch.Generator
+    targets: Targets
+    lesion: tuple[float, float] | None = None
 
 
 class SynthesisInferer(VolumeInferer):
@@ -42,8 +72,8 @@ class SynthesisInferer(VolumeInferer):
         coarse_to_fine: False samples at patch level alone, from pure noise: the plain recipe.
         use_anatomy: False leaves the map out; only its grid is used.
         image_size: voxels per axis at image level; a shorter axis stays as it is.
-        refine_from: timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur
-            of the image level would outlast it, too.
+        tissue: mean HU of organs and tissues, and how often a volume with others is sampled again; default
+            `TissueHU()`, which leaves them to the network.
         solver: `ddpm` (ancestral: fresh noise in each step takes back what earlier steps got wrong) or
             `dpm_solver` (DPM-Solver++, deterministic after the start).
         options: region, windows and runtime, see `VolumeInferer`.
@@ -52,16 +82,20 @@ class SynthesisInferer(VolumeInferer):
         InputError: for an option outside its range.
     """
 
+    refine_from = 800
+    """Timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of the image
+    level would outlast it, too."""
+
     def __init__(
         self,
         schedule: NoiseSchedule,
-        steps: int = 15,
-        guidance_scale: float = 1.25,
+        steps: int = 8,
+        guidance_scale: float = 1.0,
         seed: int = 0,
         coarse_to_fine: bool = True,
         use_anatomy: bool = True,
         image_size: int = 64,
-        refine_from: int = 800,
+        tissue: TissueHU | None = None,
         solver: str = "ddpm",
         **options: Any,
     ) -> None:
@@ -69,15 +103,14 @@ class SynthesisInferer(VolumeInferer):
         check_count("steps", steps)
         check_number("guidance_scale", guidance_scale, "a number of at least 0", lambda v: v >= 0)
         check_count("image_size", image_size, 8)
-        check_count("refine_from", refine_from, 0, schedule.num_train_timesteps - 1)
         check_choice("solver", solver, SOLVERS)
+        self.tissue = tissue or TissueHU()
         self.steps = int(steps)
         self.guidance_scale = guidance_scale
         self.seed = seed
         self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
         self.use_anatomy = check_flag("use_anatomy", use_anatomy)
         self.image_size = int(image_size)
-        self.refine_from = int(refine_from)
         self.solver = solver
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -91,19 +124,71 @@ class SynthesisInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in HU; its meta holds `region`.
         """
         volume = self._volume(inputs)
-        generator = torch.Generator().manual_seed(int(self.seed) + volume.sample)
+        labels = volume.conditions[0, 0].cpu().numpy().astype(np.uint8)
+        targets = self.tissue.targets(labels, volume.region)
+        healthy = np.where(self._others(volume)[0, 0].cpu().numpy(), 0, labels)
+        seed, found = int(self.seed) + volume.sample, None
+        for attempt in range(self.tissue.retries + 1):
+            generator = torch.Generator().manual_seed(seed + attempt * _NEXT_SEED)
+            draw = self.prepare(Draw(network, generator, targets), volume, seed)
+            hu, before = self._make(draw, volume), found
+            voxel_ml = float(np.prod(volume.spacing)) / 1000
+            unusual = unusual_hu(hu[0, 0].cpu().numpy(), healthy, voxel_ml, volume.region, targets)
+            if before is None or len(unusual) < len(before):
+                best, found = hu, unusual
+            if not found or self.dry_run is not None:
+                break
+            if attempt < self.tissue.retries:
+                logger.info("Sampled again from another seed: %s.", ", ".join(unusual))
+        facts = {"region": volume.region}
+        if self.tissue.retries and self.dry_run is None:
+            facts["unusual_hu"] = ", ".join(found) or "none"
+            if found:
+                logger.warning(
+                    "No scan of the training has such HU: %s. Look at the result.", ", ".join(found)
+                )
+        if draw.lesion is not None:
+            facts |= {"lesion_hu": draw.lesion[0], "lesion_deviation": draw.lesion[1]}
+        return MetaTensor(best, meta=volume.meta | facts)
+
+    def prepare(self, draw: Draw, volume: Volume, seed: int) -> Draw:
+        """What else a sample of `seed` is to have."""
+        return draw
+
+    def correction(self, draw: Draw, volume: Volume) -> Correction | None:
+        """The data term of a stage, in the scale of `volume`."""
+        unit = {ids: float(volume.hu_window.to_unit(hu)) for ids, hu in draw.targets.items()}
+        return self._means(volume, {ids: min(max(value, -1.0), 1.0) for ids, value in unit.items()})
+
+    def finish(self, draw: Draw, volume: Volume, hu: torch.Tensor) -> torch.Tensor:
+        """The sample in HU, `(1, 1, X, Y, Z)`, with what was asked for to the digit."""
+        means = self._means(volume, draw.targets)
+        return hu if means is None else means(hu, 0)
+
+    def _means(self, volume: Volume, targets: Targets) -> Correction | None:
+        """Means of labels in a volume, whose first condition is the map; a lesion is of no label."""
+        labels = volume.conditions[:, :1].long().masked_fill(self._others(volume), 0)
+        return class_means(labels, targets) if targets else None
+
+    @staticmethod
+    def _others(volume: Volume) -> torch.Tensor:
+        """Where the conditions beside the map are, such as a lesion, bool `(1, 1, X, Y, Z)`."""
+        return (volume.conditions[:, 1:] > 0).any(dim=1, keepdim=True)
+
+    def _make(self, draw: Draw, volume: Volume) -> torch.Tensor:
+        """One sample in HU, `(1, 1, X, Y, Z)`."""
         wide = replace(volume, region=volume.region if volume.hu_window == WIDEST_WINDOW else WIDEST)
         if self.coarse_to_fine:
-            image_level = self._from_noise(network, self._at_image_level(wide), generator)
-            result = self._refine(network, wide, self._enlarged(image_level, volume), generator)
+            image_level = self._from_noise(draw, self._at_image_level(wide))
+            result = self._refine(draw, wide, self._enlarged(image_level, volume))
         else:
-            result = self._from_noise(network, self._with_air(wide), generator)
+            result = self._from_noise(draw, self._with_air(wide))
         hu = wide.hu_window.to_hu(result)
         if wide.region != volume.region:
             unit = volume.hu_window.to_unit(hu)
-            narrow = self._refine(network, volume, unit.clamp(-1, 1), generator)
+            narrow = self._refine(draw, volume, unit.clamp(-1, 1))
             hu = volume.hu_window.to_hu(join_at_window_edge(narrow, unit))
-        return MetaTensor(hu, meta=volume.meta | {"region": volume.region})
+        return self.finish(draw, volume, hu)
 
     def _volume(self, inputs: torch.Tensor) -> Volume:
         """The map's channels are conditions here; the image is what is to be made."""
@@ -132,25 +217,25 @@ class SynthesisInferer(VolumeInferer):
         air = torch.tensor(volume.hu_window.to_unit(AIR_HU)).clamp(-1, 1)
         return replace(volume, known=KnownPart(content, air, self.schedule))
 
-    def _from_noise(self, network: Network, volume: Volume, generator: torch.Generator) -> torch.Tensor:
-        noise = noise_like(volume.image, generator)
-        return self._sample(network, volume, noise, self.schedule.num_train_timesteps - 1, generator)
+    def _from_noise(self, draw: Draw, volume: Volume) -> torch.Tensor:
+        noise = noise_like(volume.image, draw.generator)
+        return self._sample(draw, volume, noise, self.schedule.num_train_timesteps - 1)
 
-    def _refine(
-        self, network: Network, volume: Volume, start: torch.Tensor, generator: torch.Generator
-    ) -> torch.Tensor:
-        noisy = self.schedule.add_noise(start, noise_like(volume.image, generator), self.refine_from)
-        del start  # as large as the volume
-        return self._sample(network, self._with_air(volume), noisy, self.refine_from, generator)
+    def _refine(self, draw: Draw, volume: Volume, start: torch.Tensor) -> torch.Tensor:
+        noise = noise_like(volume.image, draw.generator)
+        noisy = self.schedule.add_noise(start, noise, self.refine_from)
+        del start, noise  # as large as the volume
+        return self._sample(draw, self._with_air(volume), noisy, self.refine_from)
 
-    def _sample(
-        self, network: Network, volume: Volume, x: torch.Tensor, t_start: int, generator: torch.Generator
-    ) -> torch.Tensor:
+    def _sample(self, draw: Draw, volume: Volume, x: torch.Tensor, t_start: int) -> torch.Tensor:
         # From pure noise, even steps in log-SNR would spend half of them where nothing is decided yet; from
         # less noise, even timesteps would jump over the last of it, and with it over the texture.
         from_noise = t_start == self.schedule.num_train_timesteps - 1
         timesteps = timestep_list(self.schedule, self.steps, t_start, "linear" if from_noise else "log_snr")
         solver: Solver = DPMSolver2M(self.schedule)
         if self.solver == "ddpm":
-            solver = DDIM(self.schedule, eta=1.0, generator=generator)
-        return self.sample(network, volume, x, timesteps, solver, guidance_scale=self.guidance_scale)
+            solver = DDIM(self.schedule, eta=1.0, generator=draw.generator)
+        correct = self.correction(draw, volume)
+        return self.sample(
+            draw.network, volume, x, timesteps, solver, correct, guidance_scale=self.guidance_scale
+        )

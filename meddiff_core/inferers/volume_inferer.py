@@ -30,7 +30,7 @@ logger = logging.getLogger("meddiff")
 
 Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 
-_NO_OPTIONS = ("schedule", "region", "windows", "runtime", "options")
+_NO_OPTIONS = ("schedule", "windows", "runtime", "options")
 
 
 class VolumeInferer(Inferer):
@@ -65,8 +65,11 @@ class VolumeInferer(Inferer):
     @property
     def options(self) -> dict[str, Any]:
         """All options by the names that users type; the record of a result holds them."""
-        own = [name for name in inspect.signature(type(self)).parameters if name not in _NO_OPTIONS]
-        chosen = {name: getattr(self, name) for name in (*own, "region")}
+        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, VolumeInferer)]
+        own = [name for kind in kinds for name in inspect.signature(kind).parameters]
+        chosen = {name: getattr(self, name) for name in own if name not in _NO_OPTIONS}
+        for name in [name for name, value in chosen.items() if hasattr(value, "options")]:
+            chosen |= chosen.pop(name).options
         return chosen | self.windows.options | self.runtime.options
 
     @property

@@ -17,6 +17,7 @@ from meddiff_core.conditions.organ_volumes import warn_of_volumes
 from meddiff_core.conditions.region_extent import log_region
 from meddiff_core.conditions.regions import check_region, given_region
 from meddiff_core.conditions.vocabulary import BODY
+from meddiff_core.conditions.whole_body import complete_body, lacks_tissue
 from meddiff_core.errors import InputError
 from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms.read_labels import read_labels
@@ -59,6 +60,9 @@ def anatomy_items(
 
 class LoadAnatomyd(MapTransform):
     """Load an anatomy map from NIfTI, NRRD or MHA, or make a phantom's.
+
+    A map of organs and bones without fat, such as TotalSegmentator's `total`, gets the rest of the body, see
+    `complete_body`.
 
     The result is a float32 MetaTensor `(1, X, Y, Z)` of vocabulary ids with the metadata of `LoadCTd`, the
     `region`, and the item's `sample` and `number`, see `anatomy_items`.
@@ -105,10 +109,15 @@ def _read_labels(path: Path) -> MetaTensor:
     highest = int(labels.max())
     if highest == 0:
         raise InputError(f"The anatomy map {path} is empty: give one with labels other than 0.")
-    if highest < BODY:
+    ids = labels.numpy()[0].astype(np.uint8)
+    if lacks_tissue(ids):
+        outlined = "in its body outline" if highest == BODY else "around them"
+        labels[0] = torch.from_numpy(complete_body(ids, labels.pixdim.tolist())).float()
+        logger.info("%s names organs alone: skin, fat and muscle are put %s.", path, outlined)
+    elif highest < BODY:
         logger.warning(
-            "%s has no body outline (label %d): tissue without a name becomes air; merge a body mask into "
-            "the map, for example with python -m meddiff_core.preparation.",
+            "%s has neither bones nor a body outline (label %d), around which skin, fat and muscle could be "
+            "put: tissue without a name becomes air; give a whole map of TotalSegmentator.",
             path,
             BODY,
         )

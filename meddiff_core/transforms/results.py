@@ -24,7 +24,10 @@ DESCRIPTION_LENGTH = 79
 
 INTENDED_USE = "research use only"
 
-_SCAN_FACTS = ("region", "region_reason", "noise_level", "sample", "number")
+_SCAN_FACTS = (
+    *("region", "region_reason", "noise_level", "sample", "number"),
+    *("unusual_hu", "lesion_hu", "lesion_deviation"),
+)
 """Facts that transforms and inferers note in the metadata and that name no patient."""
 
 

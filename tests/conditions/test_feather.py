@@ -14,7 +14,9 @@ def test_it_rises_from_the_border_inwards_over_its_width_in_mm(spacing):
     mask[10:30] = True
     profile = feathered(mask, (spacing, 1, 1), width=3.0)[:, 4, 4]
     depth = np.minimum(np.arange(40) - 9, 30 - np.arange(40)).clip(min=0) * spacing
-    np.testing.assert_allclose(profile, np.clip(depth / 3.0, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        profile, np.where(depth > 0, np.clip((1 + depth / 3.0) / 2, 0, 1), 0), atol=1e-6
+    )
     assert profile.dtype == np.float32
 
 

@@ -9,6 +9,7 @@ import torch
 from grouped_options import grouped
 from monai.data import MetaTensor
 
+from meddiff_core.conditions.lesion_hu import LesionHU
 from meddiff_core.conditions.regions import region_id, region_window
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
@@ -45,23 +46,25 @@ def network(known_image):
 @pytest.mark.parametrize("region", ["chest", "abdomen"])
 def test_the_mask_is_filled_by_the_network_and_the_rest_stays(network, region):
     inputs = scan(region=region)
-    result = inpainter(feather=0)(inputs, network)
+    result = inpainter(feather=0, lesion_hu=LesionHU(40, 20))(inputs, network)
     window, mask = region_window(region), inputs[:, 2:].bool()
-    expected = window.to_hu(next(iter(network.images.values())))
-    torch.testing.assert_close(result.as_tensor()[mask], expected[mask], atol=2, rtol=0)
+    inside = result.as_tensor()[(..., *CENTRE)]
+    assert float(inside.mean()) == pytest.approx(40, abs=2)
+    assert float(inside.std()) == pytest.approx(20, rel=0.2)
+    structure = next(iter(network.images.values()))[(..., *CENTRE)]
+    assert float(torch.corrcoef(torch.stack([inside.ravel(), structure.ravel()]))[0, 1]) > 0.4
     torch.testing.assert_close(result.as_tensor()[~mask], window.to_hu(inputs[:, :1]).as_tensor()[~mask])
     assert result.shape == (1, 1, *SHAPE) and result.dtype == torch.float32
     assert result.meta["region"] == region
 
 
-def test_the_soft_edge_goes_from_the_original_hu_to_the_network_and_nothing_is_clipped_on_it(network):
+def test_the_soft_edge_goes_from_the_original_hu_to_the_lesion_and_nothing_is_clipped_on_it(network):
     inputs = scan(low=-30.0, high=-30.0)
-    result = inpainter(feather=4.0)(inputs, network).as_tensor()
-    window = region_window("chest")
-    original, made = -30.0 * 900 - 500, window.to_hu(network.images[region_id("chest")])
-    for depth, weight in ((0, 0.25), (1, 0.5), (2, 0.75), (3, 1.0), (5, 1.0)):
+    result = inpainter(feather=4.0, lesion_hu=LesionHU(40, 1))(inputs, network).as_tensor()
+    original, made = -30.0 * 900 - 500, 40
+    for depth, weight in ((0, 0.625), (1, 0.75), (2, 0.875), (3, 1.0), (5, 1.0)):
         at = (0, 0, 30 + depth, 34, 20)
-        expected = original + weight * (float(made[at]) - original)
+        expected = original + weight * (made - original)
         assert float(result[at]) == pytest.approx(expected, abs=3)
 
 
@@ -87,11 +90,12 @@ def test_lesions_far_apart_are_inpainted_each_and_near_ones_together(network):
     shape = (200, 70, 40)
     network.images = {region_id("chest"): torch.zeros(1, 1, *shape)}
     parts = [(slice(a, a + 5), slice(30, 36), slice(10, 20)) for a in (10, 20, 180)]
-    result = inpainter(context=5, feather=0)(scan(*parts, shape=shape), network)
+    made = LesionHU(40, 0.5)
+    result = inpainter(context=5, feather=0, lesion_hu=made)(scan(*parts, shape=shape), network)
     assert len(network.inputs) == 2 * 4
     for part in parts:
         torch.testing.assert_close(
-            result[(..., *part)].as_tensor(), torch.full((1, 1, 5, 6, 10), -500.0), atol=2, rtol=0
+            result[(..., *part)].as_tensor(), torch.full((1, 1, 5, 6, 10), 40.0), atol=2, rtol=0
         )
 
 
@@ -144,3 +148,16 @@ def test_an_input_without_a_lesion_is_refused(inputs, words):
     with pytest.raises(InputError) as caught:
         inpainter()(inputs, _noisy)
     assert re.search(words, str(caught.value))
+
+
+@pytest.mark.parametrize("feather", [0.0, 1.5, 4.0])
+def test_the_mask_is_the_lesion(network, feather):
+    """In a lung, no voxel of the mask is nearer to lung than to the lesion, and none beside it is changed."""
+    inputs = scan(low=-0.4, high=-0.35)
+    inputs[:, 1] = 119  # lung
+    network.images = {region_id("chest"): torch.full((1, 1, *SHAPE), -0.38)}  # a network that makes no lesion
+    result = inpainter(feather=feather)(inputs, network)
+    lesion, original = inputs[:, 2:].bool(), region_window("chest").to_hu(inputs[:, :1]).as_tensor()
+    assert result.meta["lesion_hu"] > 0  # drawn among lesions of a lung
+    assert float(result.as_tensor()[lesion].min()) > (result.meta["lesion_hu"] - 850) / 2
+    torch.testing.assert_close(result.as_tensor()[~lesion], original[~lesion])

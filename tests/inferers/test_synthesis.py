@@ -7,6 +7,7 @@ import torch
 from grouped_options import grouped
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
+from meddiff_core.conditions.organ_hu import TissueHU
 from meddiff_core.conditions.regions import region_id, region_window
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
@@ -19,7 +20,8 @@ SHAPE = (14, 12, 9)
 
 def inferer(**options):
     plain = {"steps": 2, "image_size": 8, "guidance_scale": 1.0}
-    return SynthesisInferer(SCHEDULE, **grouped(**plain | options))
+    tissue = {name: options.pop(name) for name in ("organ_hu", "contrast", "retries") if name in options}
+    return SynthesisInferer(SCHEDULE, tissue=TissueHU(**tissue), **grouped(**plain | options))
 
 
 def anatomy_map(shape=SHAPE, region="chest", **meta):
@@ -75,11 +77,11 @@ def test_a_gaussian_comes_out_with_the_mean_and_deviation_of_its_label(shape, op
 
 def test_image_level_then_patch_level():
     network = Spy()
-    inferer(steps=3, window_size=8, overlap=0, refine_from=300)(anatomy_map((16, 8, 6)), network)
+    inferer(steps=3, window_size=8, overlap=0)(anatomy_map((16, 8, 6)), network)
     assert [tuple(x.shape[2:]) for x in network.inputs[:3]] == [(8, 8, 6)] * 3
     image_level, patch_level = network.timesteps[:3], network.timesteps[3:]
     assert image_level[0] == 999 and image_level == sorted(set(image_level), reverse=True)
-    assert patch_level[0] == 300 and patch_level[::2] == patch_level[1::2]  # two windows
+    assert patch_level[0] == 800 and patch_level[::2] == patch_level[1::2]  # two windows
     assert patch_level[::2] == sorted(set(patch_level), reverse=True) and len(patch_level) == 6
     # each stage has the whole volume's coordinates and its labels
     for first, last in ((network.inputs[0],) * 2, network.inputs[3:5]):
@@ -143,10 +145,11 @@ def test_there_is_no_seam_at_the_windows_edge(known_image):
     torch.testing.assert_close(result.as_tensor(), wide, atol=2e-2, rtol=0)
 
 
-def test_the_narrow_stage_starts_from_the_wide_result(known_image):
+def test_the_narrow_stage_starts_from_the_wide_result(known_image, monkeypatch):
     wide = _wide_hu()
     network = known_image(chest=CHEST.to_unit(wide), abdomen=torch.zeros_like(wide))
-    inferer(refine_from=100, image_size=64)(anatomy_map(wide.shape[2:], "abdomen"), network)
+    monkeypatch.setattr(SynthesisInferer, "refine_from", 100)
+    inferer(image_size=64)(anatomy_map(wide.shape[2:], "abdomen"), network)
     first = network.regions.index(region_id("abdomen"))
     seen, a = network.inputs[first][:, :1], SCHEDULE.alpha(100)
     assert network.timesteps[first] == 100
@@ -250,8 +253,6 @@ def test_hu_lie_within_the_widest_window():
         {"guidance_scale": "strong"},
         {"guidance_scale": float("nan")},
         {"image_size": 4},
-        {"refine_from": -1},
-        {"refine_from": 1000},
         {"solver": "euler"},
         {"region": "leg"},
         {"overlap": 1.0},
@@ -264,3 +265,68 @@ def test_impossible_options_are_refused_by_name(options):
     with pytest.raises(InputError, match=name) as caught:
         inferer(**options)
     assert repr(value) in str(caught.value) and "\n" not in str(caught.value)
+
+
+class TestOrganHU:
+    """The data term: the mean HU of a label is what was asked for."""
+
+    @pytest.mark.parametrize("region", ["chest", "abdomen"])
+    def test_means_are_met_and_texture_stays(self, region):
+        organ_hu = {"spleen": 120.0, "kidney_right": 30.0}
+        labels = anatomy_map((32, 24, 24), region)
+        moved = inferer(steps=30, organ_hu=organ_hu)(labels, Gaussian()).as_tensor()
+        for part, hu in ((moved[:, :, :16], 120), (moved[:, :, 16:], 30)):
+            assert float(part.mean()) == pytest.approx(hu, abs=1)
+        if region == "chest":  # in the other, the image of the wide window is joined in
+            assert float(moved[:, :, :16].std()) == pytest.approx(Gaussian.std * CHEST.width / 2, rel=0.15)
+
+    def test_it_acts_at_every_step(self):
+        """A network that follows its input would else take the way to its own mean."""
+        network = Spy()
+        inferer(steps=4, organ_hu={"spleen": 350.0})(anatomy_map((16, 12, 9)), network)
+        lower = [float(x[:, :1, :4].mean()) for x in network.inputs if x.shape[2:] == (16, 12, 9)]
+        assert lower[-1] > lower[0] + 0.3
+
+    def test_a_lesion_is_not_moved(self):
+        lesion = torch.zeros(1, 1, *SHAPE)
+        lesion[:, :, 2:4, 4:6, 4:6] = 1
+        labels = anatomy_map()
+        inputs = MetaTensor(torch.cat([labels.as_tensor(), lesion], 1), meta={"region": "chest"})
+        plain, moved = (
+            inferer(steps=1, organ_hu=organ_hu)(inputs, Spy()).as_tensor()
+            for organ_hu in (None, {"spleen": 300.0})
+        )
+        inside = lesion.bool()
+        assert torch.equal(plain[inside], moved[inside])
+        assert not torch.equal(plain, moved)
+
+    def test_the_phase_of_the_table_and_its_refusals(self):
+        result = inferer(contrast="portal")(anatomy_map(region="abdomen"), Gaussian()).as_tensor()
+        assert float(result[:, :, :7].mean()) == pytest.approx(115, abs=1)  # spleen
+        with pytest.raises(InputError, match="shows a head"):
+            inferer(contrast="portal")(anatomy_map(region="head_neck"), Spy())
+        with pytest.raises(InputError, match="map has none"):
+            inferer(organ_hu="liver=100")(anatomy_map(), Spy())
+
+
+class TestQuality:
+    """A volume whose HU no scan has is sampled again."""
+
+    def test_as_often_as_allowed_and_then_marked(self, caplog):
+        network = Spy()  # leaves noise everywhere, so that every mean is right and the deviation is not
+        labels = anatomy_map(region="chest", affine=torch.diag(torch.tensor([9.0, 9, 9, 1])))
+        labels[:] = 119  # lung
+        with caplog.at_level("INFO", logger="meddiff"):
+            result = inferer(steps=1, retries=2, coarse_to_fine=False, organ_hu="lung=0")(labels, network)
+        assert len(network.inputs) == 3
+        assert not torch.equal(network.inputs[0][:, :1], network.inputs[1][:, :1])
+        assert result.meta["unusual_hu"].startswith("lung ")
+        assert caplog.text.count("Sampled again") == 2 and "Look at the result" in caplog.text
+
+    def test_once_where_all_is_usual(self):
+        network = Spy()
+        labels = anatomy_map(region="chest", affine=torch.diag(torch.tensor([9.0, 9, 9, 1])))
+        labels[:] = 119
+        result = inferer(steps=1, retries=2, coarse_to_fine=False, contrast="none")(labels, network)
+        assert len(network.inputs) == 1
+        assert result.meta["unusual_hu"] == "none"

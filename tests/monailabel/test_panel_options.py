@@ -53,7 +53,7 @@ def test_panel_shows_plain_values_that_are_all_used(name):
         ("ct_foundation", "steps", 5, "steps", 5),
         ("ct_denoising", "noise_level", 30.0, "noise_level", 30.0),
         ("ct_denoising", "preset", "fast", "windows", Windows.of("fast")),
-        ("ct_synthesis", "preset", "fast", "steps", 8),
+        ("ct_synthesis", "preset", "fast", "steps", 5),
         ("ct_anomaly_detection", "preset", "fast", "samples", 1),
         ("ct_anomaly_detection", "polarity", "dark", "polarity", "dark"),
         ("ct_super_resolution", "fidelity", 3.0, "fidelity", 3.0),

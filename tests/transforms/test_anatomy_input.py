@@ -75,11 +75,32 @@ class TestLoad:
         with pytest.raises(InputError, match="Unknown region 'leg'"):
             LoadAnatomyd(region="leg")
 
-    def test_a_map_without_outline_is_told(self, tmp_path, labels, save_nifti, caplog):
-        load(save_nifti(tmp_path / "full.nii.gz", labels))
-        assert "outline" not in caplog.text
-        load(save_nifti(tmp_path / "organs.nii.gz", np.where(labels == BODY, 0, labels).astype(np.uint8)))
-        assert "organs.nii.gz has no body outline" in caplog.text
+    def test_a_map_without_tissue_is_completed_or_told(self, tmp_path, labels, save_nifti, caplog):
+        with caplog.at_level("INFO", logger="meddiff"):
+            load(save_nifti(tmp_path / "full.nii.gz", labels))
+            assert "outline" not in caplog.text and "skin" not in caplog.text
+            organs = np.where(labels == BODY, 0, labels).astype(np.uint8)
+            load(save_nifti(tmp_path / "organs.nii.gz", organs))
+            assert "organs.nii.gz has neither bones nor a body outline" in caplog.text
+            organs[12:14, 10:14] = label_id("vertebrae_L1")
+            completed = load(save_nifti(tmp_path / "total.nii.gz", organs)).numpy()[0]
+        assert "total.nii.gz names organs alone: skin, fat and muscle are put around them" in caplog.text
+        assert np.array_equal(completed[organs > 0], organs[organs > 0])
+        assert {BODY, label_id("fat")} <= set(np.unique(completed))
+
+    def test_a_folder_of_masks_with_its_body(self, tmp_path, labels, save_nifti, caplog):
+        folder = tmp_path / "segmentations"
+        folder.mkdir()
+        for name, mask in (
+            ("liver", labels == label_id("liver")),
+            ("vertebrae_L1", np.pad(np.ones((2, 4, 16), bool), ((12, 6), (10, 10), (0, 0)))),
+            ("body_trunc", labels > 0),
+        ):
+            save_nifti(folder / f"{name}.nii.gz", mask.astype(np.uint8))
+        with caplog.at_level("INFO", logger="meddiff"):
+            loaded = load(folder).numpy()[0]
+        assert "put in its body outline" in caplog.text
+        assert np.array_equal(loaded > 0, labels > 0)
 
 
 class TestItems:
