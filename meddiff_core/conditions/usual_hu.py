@@ -22,8 +22,8 @@ USUAL_HU: dict[str, dict[str, dict[str, float]]] = json.loads(
 _SMALLEST_ML = 1.0
 # Scans that were never seen lie a little beyond the range of those that were: in HU, and as a share of these.
 _BEYOND_HU, _BEYOND_SHARE = 15.0, 0.1
-# Of an organ whose mean was set, half of a border's partial volume.
-_OFF_TARGET_HU = 15.0
+# Of an organ whose mean was set, the median differs by the partial volume of its border.
+_OFF_TARGET_HU = 30.0
 
 FEWEST_SCANS = 3
 """Scans that a tissue of the table is measured on, at least."""

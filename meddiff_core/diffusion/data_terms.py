@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch.nn import functional as F
 
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.physics.slabs import SlabMeans
@@ -79,23 +80,26 @@ class ClassMeans:
     Args:
         classes: `(B, 1, X, Y, Z)` long; 0 belongs to none, k to the k-th target.
         targets: means, in the scale of the image.
+        counted: voxels that a mean is taken over, bool like `classes`; all are moved.
     """
 
-    def __init__(self, classes: torch.Tensor, targets: Sequence[float]) -> None:
+    def __init__(self, classes: torch.Tensor, targets: Sequence[float], counted: torch.Tensor) -> None:
         self.classes = classes.reshape(-1)
         self.targets = torch.tensor([0.0, *targets])
-        self.voxels = torch.bincount(self.classes, minlength=len(self.targets))
+        self.counted = torch.where(counted.reshape(-1), self.classes, 0)
+        self.voxels = torch.bincount(self.counted, minlength=len(self.targets))
 
     def __call__(self, x0: torch.Tensor, t: int) -> torch.Tensor:
         """The clean image with these means; `t` does not matter."""
-        sums = torch.bincount(self.classes.to(x0.device), x0.reshape(-1), minlength=len(self.targets))
+        sums = torch.bincount(self.counted.to(x0.device), x0.reshape(-1), minlength=len(self.targets))
         shift = self.targets.to(sums) - sums / self.voxels.to(sums).clamp_min(1)
+        shift[(self.voxels.to(shift.device) == 0)] = 0
         shift[0] = 0
         return x0 + shift[self.classes.to(x0.device)].reshape(x0.shape).to(x0)
 
 
 def class_means(labels: torch.Tensor, targets: Mapping[tuple[int, ...], float]) -> ClassMeans:
-    """The data term of labels.
+    """The data term of labels; the mean is that of voxels with no air beside them, where skin is half air.
 
     Args:
         labels: `(B, 1, X, Y, Z)` long, below 256.
@@ -104,4 +108,5 @@ def class_means(labels: torch.Tensor, targets: Mapping[tuple[int, ...], float]) 
     group = torch.zeros(256, dtype=torch.long, device=labels.device)
     for number, ids in enumerate(targets, start=1):
         group[list(ids)] = number
-    return ClassMeans(group[labels], list(targets.values()))
+    beside_air = F.max_pool3d((labels == 0).float(), 3, stride=1, padding=1) > 0
+    return ClassMeans(group[labels], list(targets.values()), ~beside_air)

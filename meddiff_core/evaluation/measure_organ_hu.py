@@ -26,8 +26,9 @@ _NORMAL_QUARTILES = 1.349
 def measure_organ_hu(data_list: str, output_dir: str = ".", section: str = "training") -> None:
     """Write `usual_hu.json` and `lesion_hu.json`, which the package holds in `meddiff_core/conditions`.
 
-    The first has mean and range of the median HU of each tissue and region, the second mean and standard
-    deviation within each lesion, without the partial volume of its border.
+    The first has the mean (without voxels at the skin) and the range of the median HU of each tissue and
+    region, the second mean and standard deviation within each lesion, without the partial volume of its
+    border.
 
     Args:
         data_list: from `tools/prepare_data.py`; scans with `image`, `anatomy`, `region` and some `lesion`.
@@ -43,11 +44,11 @@ def measure_organ_hu(data_list: str, output_dir: str = ".", section: str = "trai
         loaded = LoadMasksd("lesion")(LoadLabelsd("anatomy")(LoadCTd("image")(item)))
         hu = np.clip(loaded["image"].numpy()[0], WIDEST_WINDOW.lower, WIDEST_WINDOW.upper)
         labels, spacing = loaded["anatomy"].numpy()[0].astype(np.uint8), loaded["image"].pixdim.tolist()
-        masks = tissue_masks(labels)
+        masks, inner = tissue_masks(labels), ndimage.binary_erosion(labels > 0, border_value=1)
         for name, median in medians(hu, labels, float(np.prod(spacing)) / 1000).items():
             if name == "body" and "fat" not in masks:
                 continue  # a map of named organs, whose rest of the body is fat, too
-            found[item["region"]][name].append((float(hu[masks[name]].mean()), median))
+            found[item["region"]][name].append((float(hu[masks[name] & inner].mean()), median))
         if item.get("lesion"):
             lesion = loaded["lesion"].numpy()[0] > 0
             healthy = healthy_labels(labels, lesion, _AROUND_MM, spacing)[lesion]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
 
-from meddiff_core.conditions.body import body_mask
 from meddiff_core.diffusion.data_terms import DenoisingDataTerm
 from meddiff_core.diffusion.ddim import DDIM
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -19,7 +19,8 @@ from meddiff_core.inferers.few_slices import mirrored
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
-from meddiff_core.physics.noise_level import central_slab, estimate_noise_level
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.scan_noise import ScanNoise
 
 logger = logging.getLogger("meddiff")
 
@@ -36,19 +37,22 @@ class DenoisingInferer(VolumeInferer):
     Args:
         schedule: noise schedule, which knows what the network predicts.
         noise_level: standard deviation of the noise in HU; `auto` estimates it.
+        spectrum: of the noise, which the network is told; default None estimates it. See `noise_spectrum`.
         fidelity: lambda of the data step, 10 by default; a lower one keeps more of the measurement. With one
             step there is no data step.
         steps: network evaluations per window.
         options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
-        InputError: for a noise level that is not positive or another option outside its range.
+        InputError: for a noise level that is not positive or another option outside its range; when called,
+            for a spectrum of another voxel size.
     """
 
     def __init__(
         self,
         schedule: NoiseSchedule,
         noise_level: float | str = "auto",
+        spectrum: NoiseSpectrum | None = None,
         fidelity: float = 10.0,
         steps: int = 1,
         **options: Any,
@@ -59,6 +63,7 @@ class DenoisingInferer(VolumeInferer):
         check_number("fidelity", fidelity, "a number of at least 0", lambda v: v >= 0)
         check_count("steps", steps)
         self.noise_level = noise_level
+        self.spectrum = spectrum
         self.fidelity = fidelity
         self.steps = int(steps)
 
@@ -74,27 +79,41 @@ class DenoisingInferer(VolumeInferer):
             `(1, 1, X, Y, Z)` in the scale of the inputs; its meta holds `region` and `noise_level` (HU).
         """
         x, y, z = inputs.shape[2:]
-        volume = self.without_air(self.take_apart(mirrored(inputs)))
-        noise_hu = self._noise_level(volume)
-        result = self.whole_range(volume, partial(self._denoised, network, noise_hu), noise_hu)
-        meta = volume.meta | {"region": volume.region, "noise_level": noise_hu}
+        whole = self.take_apart(inputs)
+        noise = self._noise(whole)  # of the scan's own slices: mirrored ones would be equal
+        volume = replace(self.without_air(self.take_apart(mirrored(inputs))), noise_code=noise.code)
+        result = self.whole_range(volume, partial(self._denoised, network, noise), noise.level)
+        meta = volume.meta | {"region": volume.region, "noise_level": noise.level}
         return MetaTensor(result[..., :x, :y, :z], meta=meta)
 
-    def _denoised(self, network: Network, noise_hu: float, volume: Volume) -> torch.Tensor:
+    def _denoised(self, network: Network, noise: ScanNoise, volume: Volume) -> torch.Tensor:
         """The clean image within the HU window of the volume's class, in [-1, 1]."""
-        noise = noise_hu * 2.0 / volume.hu_window.width
-        measurement = volume.image.clamp(-1 - CLIP_SIGMAS * noise, 1 + CLIP_SIGMAS * noise)
-        timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(noise))
-        data_term = DenoisingDataTerm(self.schedule, measurement, noise, self.fidelity)
+        level = noise.level * 2.0 / volume.hu_window.width
+        measurement = volume.image.clamp(-1 - CLIP_SIGMAS * level, 1 + CLIP_SIGMAS * level)
+        timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(level))
+        data_term = DenoisingDataTerm(self.schedule, measurement, level, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
         return self.sample(network, volume, start, timesteps, DDIM(self.schedule), data_term)
 
-    def _noise_level(self, volume: Volume) -> float:
-        if self.noise_level != "auto":
-            return float(self.noise_level)
-        hu = volume.hu_window.to_hu(central_slab(volume.image))[0, 0].cpu().numpy()
-        # the schedule holds no less noise than its first timestep has
-        smallest = float(self.schedule.sigma(0)) * volume.hu_window.width / 2
-        noise_hu = max(estimate_noise_level(hu, body_mask(hu, volume.spacing)), smallest)
-        logger.info("Noise level: %.0f HU, estimated.", noise_hu)
-        return noise_hu
+    def _noise(self, volume: Volume) -> ScanNoise:
+        """The noise as it was given; what was not is estimated, and said."""
+        given = self.spectrum
+        if given is not None:
+            given.check_spacing(volume.spacing)
+        if self.noise_level != "auto" and given is not None:
+            return ScanNoise(float(self.noise_level), given)
+        hu = volume.hu_window.to_hu(volume.image[0, 0]).cpu().numpy()
+        found = ScanNoise.estimate(hu) or ScanNoise(0.0)
+        if self.noise_level == "auto":
+            # the schedule holds no less noise than its first timestep has
+            level = max(found.level, float(self.schedule.sigma(0)) * volume.hu_window.width / 2)
+            logger.info("Noise level: %.0f HU, estimated.", level)
+        else:
+            level = float(self.noise_level)
+        noise = ScanNoise(level, given or found.spectrum)
+        if given is None:
+            found_how = "taken as white: too few slices or flat tissue to measure it"
+            logger.info(
+                "Noise spectrum: %s.", found_how if noise.spectrum.is_white else f"{noise.kind}, estimated"
+            )
+        return noise

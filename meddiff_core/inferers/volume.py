@@ -24,6 +24,7 @@ class Volume:
         meta: metadata of the input.
         axes: coordinates of the voxels of a crop in the whole volume, see `crop`; None for a whole one.
         known: where the network is not needed; None if it is needed everywhere.
+        noise_code: `(CODE_LENGTH,)`, what is known of the spectrum of the noise; None for white noise.
     """
 
     image: torch.Tensor
@@ -32,6 +33,7 @@ class Volume:
     meta: dict[str, Any]
     axes: tuple[torch.Tensor, ...] | None = None
     known: KnownPart | None = None
+    noise_code: torch.Tensor | None = None
 
     @property
     def spacing(self) -> list[float]:

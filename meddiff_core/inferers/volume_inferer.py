@@ -30,7 +30,7 @@ logger = logging.getLogger("meddiff")
 
 Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 
-_NO_OPTIONS = ("schedule", "windows", "runtime", "options")
+_NO_OPTIONS = ("schedule", "spectrum", "windows", "runtime", "options")
 
 
 class VolumeInferer(Inferer):

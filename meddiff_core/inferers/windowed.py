@@ -28,8 +28,8 @@ class WindowedDenoiser:
     window. Weights and window positions are computed once; a window's coordinates come from its slices.
 
     Args:
-        network: `network(x, timesteps, class_labels)`; sides of its input are multiples of `network.divisor`
-            where it has one.
+        network: `network(x, timesteps, class_labels)`, and `noise_code` where the volume has one; sides of
+            its input are multiples of `network.divisor` where it has one.
         volume: what is sampled: its shape, region, conditions, place, and the part that is known.
         windows: a volume that is smaller than their size in an axis gets a window of its own size there.
         runtime: device and precision of the network; averages are float32. Processes that share the windows
@@ -61,6 +61,7 @@ class WindowedDenoiser:
         self.spatial_shape = tuple(volume.image.shape[2:])
         self.region_id = region_id(volume.region)
         self.known = volume.known
+        self.noise_code = volume.noise_code
         content = None if self.known is None else self.known.content
         divisor = getattr(network, "divisor", 1)
         self.grid = WindowGrid(self.spatial_shape, windows.size, windows.overlap, divisor, content)
@@ -128,12 +129,15 @@ class WindowedDenoiser:
         inputs = self._inputs(x_t, windows).to(device)
         timesteps = torch.full((len(windows),), int(t), dtype=torch.long, device=device)
         labels = torch.full((len(windows),), self.region_id, dtype=torch.long, device=device)
+        known = {"timesteps": timesteps}
+        if self.noise_code is not None:
+            known["noise_code"] = self.noise_code.to(device).expand(len(windows), -1)
         with torch.no_grad(), network_autocast(device, self.runtime.precision):
-            prediction = self.network(inputs, timesteps=timesteps, class_labels=labels).float()
+            prediction = self.network(inputs, class_labels=labels, **known).float()
             if self.guidance_scale == 1:
                 return prediction
             inputs[:, ANATOMY] = 0
-            unconditional = self.network(inputs, timesteps=timesteps, class_labels=labels * 0).float()
+            unconditional = self.network(inputs, class_labels=labels * 0, **known).float()
         return torch.lerp(unconditional, prediction, self.guidance_scale)
 
     def _inputs(self, x_t: torch.Tensor, windows: Sequence[Box]) -> torch.Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from meddiff_core.errors import InputError
 from meddiff_core.physics.kernel import SLICE_SIGMA_MM, apodisation
 
 RADIAL_LIMIT = math.sqrt(0.5)
@@ -16,6 +17,8 @@ RADIAL_LIMIT = math.sqrt(0.5)
 _KNOTS = 129
 _RADIAL_BANDS = (0.0, 0.08, 0.16, 0.27, 0.4, RADIAL_LIMIT)
 _AXIAL_BANDS = (0.0, 0.12, 0.27, 0.5)
+_SAME_SPACING = 0.05
+"""Relative difference of voxel sizes that leaves a spectrum in cycles per voxel what it is."""
 _FLOOR = 0.02
 """Power relative to white noise below which the code no longer tells: 17 dB less."""
 
@@ -33,10 +36,26 @@ class NoiseSpectrum:
     Args:
         radial: relative power at evenly spaced frequencies from 0 to `RADIAL_LIMIT` cycles per voxel.
         axial: relative power at evenly spaced frequencies from 0 to 0.5 cycles per voxel along z.
+        spacing: voxel size `(x, y, z)` in mm of the scan that it was measured on; None serves any.
     """
 
     radial: Sequence[float] = (1.0, 1.0)
     axial: Sequence[float] = (1.0, 1.0)
+    spacing: Sequence[float] | None = None
+
+    @property
+    def is_white(self) -> bool:
+        """Whether all frequencies have the same power."""
+        return len({*self.radial}) == len({*self.axial}) == 1
+
+    def check_spacing(self, spacing: Sequence[float]) -> None:
+        """Raise `InputError` for a scan whose voxels, in mm, are not those that it was measured on."""
+        if self.spacing is not None and not np.allclose(self.spacing, spacing, rtol=_SAME_SPACING):
+            measured, wanted = (" x ".join(f"{mm:.2f}" for mm in size) for size in (self.spacing, spacing))
+            raise InputError(
+                f"noise_spectrum was measured on voxels of {measured} mm, the scan's are {wanted} mm: give a "
+                "scan of the same protocol, or auto."
+            )
 
     @classmethod
     def of_scanner(cls, spacing: Sequence[float]) -> NoiseSpectrum:

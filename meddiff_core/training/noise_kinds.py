@@ -23,6 +23,7 @@ class NoisyPatches:
         timesteps: `(B,)` long.
         noise_code: `(B, CODE_LENGTH)`, see `NoiseSpectrum.code`; zeros for white noise.
         weight: of each voxel in the loss, `(B, 1, X, Y, Z)`.
+        told: 1 where the network is told the anatomy, 0 where it is not, `(B, 1, X, Y, Z)`.
     """
 
     noisy: torch.Tensor
@@ -30,6 +31,7 @@ class NoisyPatches:
     timesteps: torch.Tensor
     noise_code: torch.Tensor
     weight: torch.Tensor
+    told: torch.Tensor
 
 
 class WhiteNoise:
@@ -65,6 +67,7 @@ class WhiteNoise:
             timesteps=timesteps,
             noise_code=code,
             weight=torch.ones_like(images),
+            told=torch.ones_like(images),
         )
 
     def draw_timesteps(self, n: int, device: torch.device, min_timestep: int = 0) -> torch.Tensor:
@@ -113,6 +116,8 @@ class LocalNoise(WhiteNoise):
         timesteps: first and last timestep.
         radius: least radius of a ball in voxels, and the largest as a share of the patch's shortest side.
         balls: most balls in a patch.
+        hide_anatomy: tell the network no anatomy within the balls, so that what it answers there comes from
+            the surroundings alone.
     """
 
     def __init__(
@@ -121,17 +126,21 @@ class LocalNoise(WhiteNoise):
         timesteps: Sequence[int] = (300, 999),
         radius: tuple[float, float] = (3.0, 1 / 3),
         balls: int = 4,
+        hide_anatomy: bool = False,
         **options: float,
     ) -> None:
         super().__init__(share, timesteps, **options)
         self.radius = radius
         self.balls = balls
+        self.hide_anatomy = hide_anatomy
 
     def __call__(self, schedule: NoiseSchedule, images: torch.Tensor, min_timestep: int = 0) -> NoisyPatches:
         """Put noise into balls of clean patches `(B, 1, X, Y, Z)` in [-1, 1], at `min_timestep` or later."""
         patches = super().__call__(schedule, images, min_timestep)
         patches.weight = torch.stack([self.draw_balls(images.shape[2:]) for _ in images])[:, None].to(images)
         patches.noisy = torch.where(patches.weight > 0, patches.noisy, images)
+        if self.hide_anatomy:
+            patches.told = 1 - patches.weight
         patches.noise_code = NoiseSpectrum().code(local=True).to(images).expand(len(images), -1)
         return patches
 

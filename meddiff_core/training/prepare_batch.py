@@ -61,7 +61,7 @@ class FoundationPrepareBatch(PrepareBatch):
         kinds = self.draw_kinds(least)
         patches = self.add_noise(image, kinds, least)
         drop = torch.tensor([self.noise[kind].drop_anatomy for kind in kinds])
-        regions, anatomy = self.drop_conditions(regions, anatomy, drop)
+        regions, anatomy = self.drop_conditions(regions, anatomy * patches.told, drop)
         control = [send(batchdata[key]) for key in self.control_keys]
         inputs = torch.cat([patches.noisy, coords, anatomy, *control], dim=1)
         target = torch.cat([patches.target, self.weigh(patches.weight, control)], dim=1)
@@ -164,6 +164,7 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
             timesteps=timesteps,
             noise_code=self.spectrum.code().to(images).expand(len(images), -1),
             weight=torch.ones_like(images),
+            told=torch.ones_like(images),
         )
 
     def drop_conditions(

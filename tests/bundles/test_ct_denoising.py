@@ -105,6 +105,7 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
     [
         ({"region": "leg"}, "Unknown region 'leg'"),
         ({"noise_level": -3}, "noise_level is -3"),
+        ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
@@ -126,7 +127,8 @@ def test_evaluation_measures_before_and_after(bundle, scans, tmp_path):
     items = [{"image": str(scans["clean"]), "region": "abdomen"}]
     (tmp_path / "datalist.json").write_text(json.dumps({"validation": items}))
     options = {"data_list": str(tmp_path / "datalist.json"), "output_dir": str(tmp_path / "eval")}
-    workflow = bundle("ct_denoising", "inference.json", "evaluate.json", **options)
+    noise = {"noise_level": 27.0, "noise_spectrum": "white"}  # voxels of 5 mm are too coarse to measure it
+    workflow = bundle("ct_denoising", "inference.json", "evaluate.json", **options, **noise)
     workflow.run()
     metrics = workflow.parser.get_parsed_content("evaluator").state.metrics
     assert metrics["psnr"] > metrics["psnr_input"] + 2

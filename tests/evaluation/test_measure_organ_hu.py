@@ -51,7 +51,7 @@ def test_the_command_writes_means_and_ranges_by_region(tmp_path, save_nifti):
         ({}, {}, []),
         ({"lung": -300}, {}, ["lung -300 HU"]),
         ({"bone": 30, "fat": 30}, {}, ["fat 30 HU", "bone 30 HU"]),
-        ({"liver": 60}, {(LIVER,): 110}, ["liver 60 HU (usual: 95 to 125 HU)"]),
+        ({"liver": 60}, {(LIVER,): 110}, ["liver 60 HU (usual: 80 to 140 HU)"]),
         ({"liver": 104}, {(LIVER,): 110}, []),
         ({"liver": 60}, {}, []),  # whose HU depend on the contrast medium
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from meddiff_core.conditions.regions import region_id, region_window
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.errors import InputError
 from meddiff_core.inferers.denoising import DenoisingInferer
+from meddiff_core.physics.low_dose import correlated_noise
+from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.scan_noise import ScanNoise
 
 SCHEDULE = NoiseSchedule()
 SHAPE = (18, 20, 17)
@@ -28,7 +32,7 @@ class Oracle:
         self.clean = clean
         self.timesteps, self.regions, self.inputs = [], [], []
 
-    def __call__(self, x, timesteps, class_labels):
+    def __call__(self, x, timesteps, class_labels, noise_code=None):
         self.timesteps += timesteps.tolist()
         self.regions += class_labels.tolist()
         self.inputs.append(x)
@@ -64,9 +68,10 @@ class Echo:
     """Predicts v = 0: the clean image is what it sees, a little smaller, so everything shows."""
 
     def __init__(self) -> None:
-        self.timesteps, self.regions = [], []
+        self.timesteps, self.regions, self.codes = [], [], []
 
-    def __call__(self, x, timesteps, class_labels):
+    def __call__(self, x, timesteps, class_labels, noise_code=None):
+        self.codes.append(noise_code)
         self.timesteps += timesteps.tolist()
         self.regions += class_labels.tolist()
         return torch.zeros_like(x[:, :1])
@@ -152,9 +157,34 @@ def test_auto_finds_the_noise_within_the_body(caplog):
     network = Echo()
     with caplog.at_level(logging.INFO, logger="meddiff"):
         result = inferer(noise_level="auto", region="chest")(image, network)
-    assert result.meta["noise_level"] == pytest.approx(60, rel=0.15)
+    assert result.meta["noise_level"] == pytest.approx(60, rel=0.05)
     assert network.timesteps == [SCHEDULE.nearest_timestep(result.meta["noise_level"] / 900)]
     assert "HU" in caplog.text and "1 step" in caplog.text
+
+
+@pytest.mark.parametrize("slices", [24, 4, 2])
+def test_the_network_is_told_the_spectrum_of_the_noise(slices, caplog):
+    hu = np.full((96, 96, slices), 40, np.float32)
+    noisy = correlated_noise(hu, 30, (1.0, 1.0, 3.0), 1)
+    image = region_window("chest").to_unit(torch.from_numpy(noisy))[None, None]
+    network = Echo()
+    with caplog.at_level(logging.INFO, logger="meddiff"):
+        result = inferer(noise_level="auto", region="chest")(image, network)
+    assert result.meta["noise_level"] == pytest.approx(30, rel=0.15)
+    if slices == 2:
+        assert network.codes == [None] and "taken as white" in caplog.text
+    else:
+        expected = ScanNoise.estimate(noisy).code
+        torch.testing.assert_close(network.codes[0][0], expected, atol=0.02, rtol=0)
+        assert "correlated, estimated" in caplog.text
+
+
+def test_a_given_spectrum_is_told_and_one_of_other_voxels_refused(noisy):
+    network, spectrum = Echo(), NoiseSpectrum.of_scanner((1.0, 1.0, 1.0))
+    inferer(spectrum=replace(spectrum, spacing=(1.0, 1.0, 1.0)))(0.5 * noisy, network)
+    assert torch.equal(network.codes[0][0], spectrum.code())
+    with pytest.raises(InputError, match=r"noise_spectrum was measured on voxels of 1.00 x 1.00 x 2.00 mm"):
+        inferer(spectrum=replace(spectrum, spacing=(1.0, 1.0, 2.0)))(noisy, network)
 
 
 def test_auto_on_a_scan_without_noise_or_body_takes_the_least():

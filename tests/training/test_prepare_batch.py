@@ -73,7 +73,8 @@ def test_each_patch_gets_one_kind_by_the_shares_and_keeps_what_belongs_to_it():
     coloured = t <= 250
     assert float((t >= 600).float().mean()) == pytest.approx(0.5, abs=0.1)
     assert float(coloured.float().mean()) == pytest.approx(0.3, abs=0.1)
-    assert torch.equal(coloured, (kwargs["noise_code"] != 0).any(dim=1))
+    assert torch.equal(coloured, (kwargs["noise_code"][:, :-1] != 0).any(dim=1))
+    assert torch.equal((t >= 300) & (t <= 500), kwargs["noise_code"][:, -1] == 1)
     assert torch.equal(coloured, (inputs[:, 4:] == 0).flatten(1).all(dim=1))
     assert torch.equal((t >= 300) & (t <= 500), (target[:, 1:] == 0).flatten(1).any(dim=1))
 
