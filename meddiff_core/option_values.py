@@ -28,6 +28,7 @@ PATHS = (
     "segmenter",
     "nnunet_model",
     "medicalnet_weights",
+    "journal",
 )
 """Options that name a file or folder."""
 

@@ -13,7 +13,7 @@ from monai.bundle import verify_metadata
 SCHEMA = Path(__file__).with_name("meta_schema_20240725.json")
 # Those of a requirements file that run bundles; the others build, test or come with the interpreter.
 OWN_KEYS = {"torch": "pytorch_version", "monai": "monai_version", "numpy": "numpy_version"}
-NOT_AT_RUN_TIME = {"pytest", "pytest-xdist", "jsonschema"}
+NOT_AT_RUN_TIME = {"pytest", "jsonschema"}
 
 
 def check_metadata(bundle: Path, requirements: Path) -> Iterator[str]:
