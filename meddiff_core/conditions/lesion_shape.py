@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from meddiff_core.errors import InputError
+from meddiff_core.errors import InputError, check_flag
 
 # Longest over shortest axis is at most the ratio of these.
 _AXES = (0.75, 1.3)
@@ -24,6 +24,10 @@ _TRIES = 2000
 _SHRINK = 0.8
 
 
+class NoRoom(InputError):
+    """An organ has no room for the lesions that are asked for."""
+
+
 def sample_lesion_mask(
     organ: np.ndarray,
     spacing: Sequence[float],
@@ -32,6 +36,7 @@ def sample_lesion_mask(
     irregularity: float = 0.3,
     seed: int = 0,
     keep_out: np.ndarray | None = None,
+    at_surface: bool = False,
 ) -> np.ndarray:
     """Draw lesions within an organ that do not touch each other; each is connected.
 
@@ -44,29 +49,36 @@ def sample_lesion_mask(
         irregularity: 0 is an ellipsoid, 0.3 (default) a lobulated lesion, 1 a spiculated one.
         seed: of places, sizes and shapes.
         keep_out: bool `(X, Y, Z)`, what no lesion may touch.
+        at_surface: each lesion touches the surface of the organ, such as pleura or capsule.
 
     Returns:
         bool `(X, Y, Z)`.
 
     Raises:
-        InputError: an option is outside its range, or the organ has no room.
+        InputError: an option is outside its range.
+        NoRoom: the organ has no room.
     """
     _check(count, diameter, irregularity)
+    at_surface = check_flag("at_surface", at_surface)
     if not organ.any():
         raise InputError("The organ for the lesion is empty: choose one that the scan shows.")
     rng = np.random.default_rng(seed)
     least, greatest = map(float, diameter)
-    within = np.flatnonzero(organ)
+    depth = ndimage.distance_transform_edt(organ, spacing) if at_surface else None
     result = np.zeros(organ.shape, dtype=bool)
     taken = result.copy() if keep_out is None else keep_out.astype(bool)
     # The largest first, while there is most room.
     for size in np.sort(np.exp(rng.uniform(np.log(least), np.log(greatest), count)))[::-1]:
-        placed = _place(_lesion(size, spacing, irregularity, rng), organ, taken, within, rng)
-        while placed is None and size > least:
+        placed = None
+        while placed is None:
+            within = np.flatnonzero(organ if depth is None else organ & (depth <= size / 2))
+            lesion = _lesion(size, spacing, irregularity, rng)
+            placed = _place(lesion, organ, taken, within, rng, at_surface)
+            if size <= least:
+                break
             size = max(least, _SHRINK * size)
-            placed = _place(_lesion(size, spacing, irregularity, rng), organ, taken, within, rng)
         if placed is None:
-            raise InputError(
+            raise NoRoom(
                 f"The organ has no room for {count} lesion(s) of at least {least:g} mm in diameter: "
                 "use a smaller diameter, fewer lesions or another organ."
             )
@@ -126,7 +138,12 @@ def largest_part(mask: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _place(
-    lesion: np.ndarray, organ: np.ndarray, taken: np.ndarray, within: np.ndarray, rng: np.random.Generator
+    lesion: np.ndarray,
+    organ: np.ndarray,
+    taken: np.ndarray,
+    within: np.ndarray,
+    rng: np.random.Generator,
+    at_surface: bool,
 ) -> tuple[tuple[slice, ...], np.ndarray] | None:
     """A box of the volume and the lesion's part in it, or None where no place was found."""
     size = np.asarray(lesion.shape)
@@ -139,6 +156,7 @@ def _place(
         part = lesion & organ[box]
         if part.sum() >= least and not (rim & taken[box]).any():
             part, _ = largest_part(part)
-            if part.sum() >= least:
+            touches = not at_surface or (ndimage.binary_dilation(part) & ~organ[box]).any()
+            if part.sum() >= least and touches:
                 return box, part
     return None

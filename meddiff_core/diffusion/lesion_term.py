@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from meddiff_core.physics.noise_level import estimate_noise_level
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.scan_noise import ScanNoise
 
 _REACH = 2.5
 """Deviations from its mean that a lesion's voxels keep to: 99 % of a normal distribution."""
@@ -17,7 +17,6 @@ _NOISE_SHARE = 0.8
 """Most of a lesion's deviation that may be noise; the rest is structure that the network made."""
 _AMPLIFIED = 3.0
 """What is smoother than this factor can mend gets the rest of its deviation as noise."""
-_TISSUE_HU = (-150.0, 250.0)
 _CORE_VOXELS = 30
 
 
@@ -50,20 +49,21 @@ def match_lesion(
     hu: torch.Tensor,
     mask: np.ndarray,
     statistics: tuple[float, float],
-    noise: float,
+    noise: ScanNoise | None,
     spacing: tuple[float, ...],
     generator: torch.Generator,
 ) -> torch.Tensor:
     """HU with the mean and deviation of a lesion within a mask, part of it noise like that of the scan.
 
-    What the network makes is smoother than a real lesion. So the scan's noise is laid back, with the spectrum
-    of a scanner, and the structure is scaled to the rest of the deviation.
+    What the network makes is smoother than a real lesion. So noise of the scan's own spectrum is laid back, and
+    the structure is scaled to the rest of the deviation.
 
     Args:
         hu: `(1, 1, X, Y, Z)`.
         mask: bool `(X, Y, Z)`; the statistics are those of its core, one voxel within, if it has one.
         statistics: mean and standard deviation in HU.
-        noise: standard deviation of the scan's noise in HU, see `tissue_noise`.
+        noise: of the scan; None where it is not known: noise with the spectrum of a scanner fills what the
+            deviation lacks.
         spacing: voxel size in mm.
         generator: source of the noise.
     """
@@ -71,8 +71,9 @@ def match_lesion(
     core = ndimage.binary_erosion(mask)
     where = torch.from_numpy(core if core.sum() >= _CORE_VOXELS else mask).to(hu.device)
     inside = hu[0, 0][where]
-    drawn = NoiseSpectrum.of_scanner(spacing).draw(mask.shape, generator).to(hu)
-    least = min(noise, _NOISE_SHARE * deviation)
+    noise = noise or ScanNoise(0.0, NoiseSpectrum.of_scanner(spacing))
+    drawn = noise.spectrum.draw(mask.shape, generator).to(hu)
+    least = min(noise.level, _NOISE_SHARE * deviation)
     own = float(inside.std(correction=0)) if inside.numel() > 1 else 0.0
     scale = min(_AMPLIFIED, math.sqrt(deviation**2 - least**2) / max(own, 1e-6))
     least = math.sqrt(max(deviation**2 - (scale * own) ** 2, 0.0))
@@ -82,9 +83,3 @@ def match_lesion(
         lesion = (lesion - values.mean()) * (deviation / max(float(values.std(correction=0)), 1e-6))
     lesion = mean + lesion.clamp(-_REACH * deviation, _REACH * deviation)
     return torch.where(torch.from_numpy(mask).to(hu.device), lesion, hu)
-
-
-def tissue_noise(hu: torch.Tensor) -> float:
-    """Standard deviation of the noise in the soft tissue of a CT `(1, 1, X, Y, Z)`; 0 where there is none."""
-    values = hu[0, 0].cpu().numpy()
-    return estimate_noise_level(values, (values > _TISSUE_HU[0]) & (values < _TISSUE_HU[1]))

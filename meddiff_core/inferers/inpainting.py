@@ -13,7 +13,7 @@ from meddiff_core.conditions.feather import feathered
 from meddiff_core.conditions.lesion_hu import LesionHU
 from meddiff_core.diffusion.corrected import corrected
 from meddiff_core.diffusion.ddim import DDIM
-from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion, tissue_noise
+from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion
 from meddiff_core.diffusion.noise import noise_like
 from meddiff_core.diffusion.repaint import evaluations, repaint, resampling_plan
 from meddiff_core.diffusion.schedule import NoiseSchedule
@@ -22,6 +22,7 @@ from meddiff_core.errors import InputError, check_count, check_number
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
 from meddiff_core.inferers.windowed import Network
+from meddiff_core.physics.scan_noise import ScanNoise
 
 LEAST_CROP = 64
 """Voxels per axis of a crop: a little more than the patches of the training."""
@@ -136,5 +137,6 @@ class InpaintingInferer(VolumeInferer):
                 *(start, self.plan, self.schedule, solver, known, weight, generator),
             )
         # in HU, so that on the soft edge nothing is clipped to the window
-        made = match_lesion(window.to_hu(x0), lesion, statistics, tissue_noise(hu), crop.spacing, generator)
+        noise = ScanNoise.estimate(hu[0, 0].cpu().numpy())
+        made = match_lesion(window.to_hu(x0), lesion, statistics, noise, crop.spacing, generator)
         hu.lerp_(made, weight)

@@ -10,10 +10,11 @@ from monai.transforms import GaussianSmooth
 
 from meddiff_core.conditions.feather import feathered
 from meddiff_core.conditions.lesion_hu import LesionHU
-from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion, tissue_noise
+from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.inferers.synthesis import Correction, Draw, SynthesisInferer
 from meddiff_core.inferers.volume import Volume
+from meddiff_core.physics.scan_noise import ScanNoise
 
 _SOFT_EDGE_MM = 1.5
 """Within the mask, the lesion goes over into its surroundings as far as a scan is blurred."""
@@ -64,7 +65,7 @@ class LesionSynthesisInferer(SynthesisInferer):
         lesion = volume.conditions[0, 1].cpu().numpy() > 0
         if draw.lesion is None:
             return hu
-        noise = tissue_noise(hu)
+        noise = ScanNoise.estimate(hu[0, 0].cpu().numpy())
         made = match_lesion(hu, lesion, draw.lesion, noise, tuple(volume.spacing), draw.generator)
         weight = torch.from_numpy(feathered(lesion, volume.spacing, _SOFT_EDGE_MM)).to(hu.device)
         blurred = GaussianSmooth(sigma=_BLUR_VOXELS)(made[0])[None]

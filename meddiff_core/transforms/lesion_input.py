@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from scipy import ndimage
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.healthy_labels import healthy_labels
-from meddiff_core.conditions.lesion_shape import sample_lesion_mask
+from meddiff_core.conditions.lesion_place import keep_out
+from meddiff_core.conditions.lesion_shape import NoRoom, sample_lesion_mask
 from meddiff_core.conditions.regions import check_region, given_region
 from meddiff_core.errors import InputError
 from meddiff_core.transforms.anatomy_input import anatomy_items
@@ -69,9 +71,8 @@ class LesionMaskd(MapTransform):
         anatomy_key: label map on its grid; without one, coarse classes of the image show the organ.
         organ: where lesions are sampled: labels of the vocabulary as for `OrganMaskd`. None (default) is the
             lung in the chest, and soft tissue elsewhere.
-        count: how many are sampled.
-        diameter: their least and greatest diameter in mm.
-        irregularity: of their surface, 0 to 1.
+        shape: `count`, `diameter`, `irregularity` and `at_surface` of sampled lesions, as far as they are not
+            the defaults of `sample_lesion_mask`.
         seed: of the sampling; the meta may add to it by `sample`, for several results of one scan.
         region: decides on the default organ; `auto` takes the meta's or the item's own, or detects it.
 
@@ -86,9 +87,7 @@ class LesionMaskd(MapTransform):
         image_key: str | None = "image",
         anatomy_key: str = "anatomy",
         organ: str | Sequence[str] | None = None,
-        count: int = 1,
-        diameter: Sequence[float] = (10.0, 30.0),
-        irregularity: float = 0.3,
+        shape: Mapping[str, Any] | None = None,
         seed: int = 0,
         region: str = "auto",
     ) -> None:
@@ -96,7 +95,7 @@ class LesionMaskd(MapTransform):
         self.organ = organ_names(organ)
         self.image_key = image_key
         self.anatomy_key = anatomy_key
-        self.shape = {"count": count, "diameter": diameter, "irregularity": irregularity}
+        self.shape = dict(shape or {})
         self.seed = seed
         self.region = region if region == "auto" else check_region(region)
 
@@ -153,7 +152,13 @@ class LesionMaskd(MapTransform):
                 "anatomy, or a mask by lesion."
             )
         seed = int(self.seed) + int(reference.meta.get("sample", 0))
-        return sample_lesion_mask(organ, spacing, seed=seed, **self.shape)
+        hu = None if self.image_key is None else reference.numpy()[0]
+        clear = keep_out(anatomy, organ, spacing, hu)
+        try:
+            return sample_lesion_mask(organ, spacing, seed=seed, keep_out=clear, **self.shape)
+        except NoRoom:
+            logger.info("There is no room clear of vessels, airways and bone: a lesion may touch them.")
+            return sample_lesion_mask(organ, spacing, seed=seed, **self.shape)
 
 
 class HealthyAnatomyd(MapTransform):

@@ -39,6 +39,16 @@ def test_noise_falls_and_the_grid_stays(bundle, scans, tmp_path, steps):
     assert (tmp_path / "noisy_denoised.png").stat().st_size > 10_000
 
 
+def test_strength_goes_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp_path):
+    results = {}
+    for strength in (0, 50, 100):
+        denoise(bundle, str(scans["noisy"]), tmp_path / str(strength), strength=strength)
+        results[strength] = read(tmp_path / str(strength) / "noisy_denoised.nii.gz")
+    np.testing.assert_array_equal(results[0], read(scans["noisy"]))
+    np.testing.assert_allclose(results[50], (results[0] + results[100]) / 2, atol=1)
+    assert np.abs(results[100] - results[0]).mean() > 5
+
+
 @pytest.mark.parametrize("slices", [2, 5])
 def test_few_slices_are_denoised(bundle, scans, tmp_path, save_nifti, slices):
     affine = nib.load(scans["noisy"]).affine
@@ -107,6 +117,7 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
         ({"noise_level": -3}, "noise_level is -3"),
         ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
+        ({"strength": 130}, "strength is 130: use a percentage from 0 to 100"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
         ({"image": "missing.nii.gz"}, "missing.nii.gz does not exist"),

@@ -113,3 +113,11 @@ def test_largest_part():
     mask[0, 0, 0] = mask[4:7, 4, 4] = True
     part, count = largest_part(mask)
     assert count == 2 and part.sum() == 3 and part[5, 4, 4]
+
+
+def test_at_the_surface_each_touches_it(organ):
+    for seed in range(4):
+        mask = sample_lesion_mask(organ, MM, 2, (8, 12), seed=seed, at_surface=True)
+        parts, count = ndimage.label(mask)
+        assert count == 2
+        assert all((ndimage.binary_dilation(parts == label) & ~organ).any() for label in (1, 2))

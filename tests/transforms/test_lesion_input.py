@@ -61,12 +61,16 @@ def files(tmp_path, save_nifti):
     return save
 
 
+def lesion_mask(options, **others):
+    """`LesionMaskd` of small lesions; `options` may be of their shape, too."""
+    shape = {name: options.pop(name) for name in ("count", "at_surface") if name in options}
+    return LesionMaskd(shape=SMALL | shape, **options, **others)
+
+
 def loading(**options):
     keys = ["image", "anatomy", "lesion"]
     orient = Orientationd(keys, axcodes="RAS", labels=None, allow_missing_keys=True)
-    return Compose(
-        [LoadCTd(), LoadLabelsd("anatomy"), LoadMasksd("lesion"), orient, LesionMaskd(**SMALL, **options)]
-    )
+    return Compose([LoadCTd(), LoadLabelsd("anatomy"), LoadMasksd("lesion"), orient, lesion_mask(options)])
 
 
 def generation(**options):
@@ -77,7 +81,7 @@ def generation(**options):
             LoadAnatomyd(),
             LoadMasksd("lesion"),
             orient,
-            LesionMaskd(image_key=None, anatomy_key="image", **SMALL, **options),
+            lesion_mask(options, image_key=None, anatomy_key="image"),
         ]
     )
 
