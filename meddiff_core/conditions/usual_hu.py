@@ -22,8 +22,8 @@ USUAL_HU: dict[str, dict[str, dict[str, float]]] = json.loads(
 _SMALLEST_ML = 1.0
 # Scans that were never seen lie a little beyond the range of those that were: in HU, and as a share of these.
 _BEYOND_HU, _BEYOND_SHARE = 15.0, 0.1
-# Of an organ whose mean was set, the median differs by the partial volume of its border.
-_OFF_TARGET_HU = 30.0
+# Of an organ whose mean was set, the median differs by the partial volume of its border, thin vessels most.
+_OFF_TARGET_HU, _THICK_ML = 60.0, 10.0
 
 FEWEST_SCANS = 3
 """Scans that a tissue of the table is measured on, at least."""
@@ -91,7 +91,7 @@ def unusual_hu(
                 usual[end] + sign * max(_BEYOND_HU, _BEYOND_SHARE * abs(usual[end]))
                 for end, sign in (("low", -1), ("high", 1))
             )
-        elif name in wanted:
+        elif name in wanted and (labels == label_id(name)).sum() * voxel_ml >= _THICK_ML:
             target = float(np.clip(wanted[name], WIDEST_WINDOW.lower, WIDEST_WINDOW.upper))
             low, high = target - _OFF_TARGET_HU, target + _OFF_TARGET_HU
         else:

@@ -55,8 +55,8 @@ def match_lesion(
 ) -> torch.Tensor:
     """HU with the mean and deviation of a lesion within a mask, part of it noise like that of the scan.
 
-    What the network makes is smoother than a real lesion. So noise of the scan's own spectrum is laid back, and
-    the structure is scaled to the rest of the deviation.
+    What the network makes is smoother than a real lesion. So noise of the scan's own spectrum is laid back,
+    and the structure is scaled to the rest of the deviation.
 
     Args:
         hu: `(1, 1, X, Y, Z)`.

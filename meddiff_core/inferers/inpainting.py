@@ -36,8 +36,8 @@ class InpaintingInferer(VolumeInferer):
 
     Args:
         schedule: noise schedule, which knows what the network predicts.
-        steps: timesteps on the way from noise to image. 50 with a jump length of 5 takes 2.5 times as long
-            and was no better on a held-out lesion.
+        steps: timesteps on the way from noise to image. In a chest that training never saw, 20 steps in 3
+            rounds took five times as long, and the lesions looked the same.
         jump_length: steps after which the sampling jumps back, see `resampling_plan`.
         jump_rounds: how often each of those stretches is walked; 1 is without jumps. The network is evaluated
             `steps` times `jump_rounds`.
@@ -55,9 +55,9 @@ class InpaintingInferer(VolumeInferer):
     def __init__(
         self,
         schedule: NoiseSchedule,
-        steps: int = 20,
+        steps: int = 12,
         jump_length: int = 2,
-        jump_rounds: int = 3,
+        jump_rounds: int = 1,
         start_from: int = 999,
         feather: float = 1.5,
         context: float = 20.0,

@@ -99,7 +99,10 @@ def _phantom_labels(item: Mapping[Hashable, object]) -> MetaTensor:
     phantom = make_phantom(region, _PHANTOM_SHAPES[region], _PHANTOM_SPACING)
     logger.info("No anatomy map is given: that of the %s phantom is used.", region)
     meta = {"filename_or_obj": str(item["image"]), "spatial_shape": np.array(phantom.anatomy.shape)}
-    return MetaTensor(torch.from_numpy(phantom.anatomy)[None].float(), affine=phantom.affine, meta=meta)
+    anatomy = phantom.anatomy
+    if lacks_tissue(anatomy):
+        anatomy = complete_body(anatomy, _PHANTOM_SPACING)
+    return MetaTensor(torch.from_numpy(anatomy)[None].float(), affine=phantom.affine, meta=meta)
 
 
 def _read_labels(path: Path) -> MetaTensor:

@@ -17,6 +17,7 @@ import torch
 import meddiff_core
 from meddiff_core.errors import InputError, check_seed
 from meddiff_core.files import sha256_of, write_json
+from meddiff_core.transforms.made_facts import MADE_FACTS
 from meddiff_core.transforms.scans import result_name
 
 DESCRIPTION_LENGTH = 79
@@ -26,7 +27,7 @@ INTENDED_USE = "research use only"
 
 _SCAN_FACTS = (
     *("region", "region_reason", "noise_level", "sample", "number"),
-    *("unusual_hu", "lesion_hu", "lesion_deviation"),
+    *MADE_FACTS,
 )
 """Facts that transforms and inferers note in the metadata and that name no patient."""
 

@@ -20,7 +20,7 @@ from meddiff_core.training.weight_export import export_weights
 from meddiff_core.transforms import anatomy_input
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
-NO_PICTURE = {"postprocessing#transforms#3#_disabled_": True}
+NO_PICTURE = {"postprocessing#transforms#4#_disabled_": True}
 LARGE = {"lesion_diameter": [60, 80]}
 
 

@@ -20,7 +20,7 @@ from meddiff_core.training.weight_export import export_weights
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 FEW = {"steps": 2, "jump_length": 1, "jump_rounds": 1, "region": "abdomen"}
-NO_PICTURE = {"postprocessing#transforms#4#_disabled_": True}
+NO_PICTURE = {"postprocessing#transforms#5#_disabled_": True}
 BALL = (slice(12, 16), slice(14, 18), slice(10, 13))
 
 

@@ -14,7 +14,7 @@ from meddiff_core.phantoms import make_phantom
 from meddiff_core.transforms import anatomy_input
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
-NO_PICTURE = {"postprocessing#transforms#2#_disabled_": True}
+NO_PICTURE = {"postprocessing#transforms#3#_disabled_": True}
 
 
 @pytest.fixture(scope="module")

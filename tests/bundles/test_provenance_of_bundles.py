@@ -39,6 +39,10 @@ def test_header_and_record(name, tmp_path):
         assert len(line) <= DESCRIPTION_LENGTH
         assert record["scan"]["region"] == "abdomen" and record["input"] == "scan.nii.gz"
         assert "Doe" not in json.dumps(record) and str(tmp_path) not in json.dumps(record)
+        if "lesion" in name:
+            assert {"lesion_hu", "lesion_deviation"} <= record["scan"].keys()
+        if name in ("ct_synthesis", "ct_lesion_generation"):
+            assert record["scan"]["unusual_hu"]
         if name == "ct_denoising":
             assert record["scan"]["noise_level"] == 20
 

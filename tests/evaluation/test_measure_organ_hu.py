@@ -51,8 +51,8 @@ def test_the_command_writes_means_and_ranges_by_region(tmp_path, save_nifti):
         ({}, {}, []),
         ({"lung": -300}, {}, ["lung -300 HU"]),
         ({"bone": 30, "fat": 30}, {}, ["fat 30 HU", "bone 30 HU"]),
-        ({"liver": 60}, {(LIVER,): 110}, ["liver 60 HU (usual: 80 to 140 HU)"]),
-        ({"liver": 104}, {(LIVER,): 110}, []),
+        ({"liver": 20}, {(LIVER,): 110}, ["liver 20 HU (usual: 50 to 170 HU)"]),
+        ({"liver": 70}, {(LIVER,): 110}, []),
         ({"liver": 60}, {}, []),  # whose HU depend on the contrast medium
     ],
 )
