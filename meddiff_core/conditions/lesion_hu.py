@@ -16,7 +16,7 @@ from meddiff_core.errors import check_number
 _TABLE = json.loads(files(__package__).joinpath("lesion_hu.json").read_text(encoding="utf-8"))
 """Training lesions, `mean` and `deviation` of each in HU, by where they lie: `lung`, else `body`.
 
-`python tools/measure_organ_hu.py` makes it from a data list.
+`meddiff_core.evaluation.measure_organ_hu` makes it from a data list.
 """
 
 _LARGEST_DEVIATION = 300.0

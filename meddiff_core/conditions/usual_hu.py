@@ -16,7 +16,7 @@ USUAL_HU: dict[str, dict[str, dict[str, float]]] = json.loads(
 )
 """Region to label to `mean`, `low` and `high` median of the training scans, in HU, and their number `scans`.
 
-`python tools/measure_organ_hu.py` makes it from a data list. HU are clipped to the widest HU window.
+`meddiff_core.evaluation.measure_organ_hu` makes it from a data list. HU are clipped to the widest HU window.
 """
 
 _SMALLEST_ML = 1.0
