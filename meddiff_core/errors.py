@@ -18,9 +18,9 @@ import torch
 from meddiff_core.console import prepare_console
 
 _INTERRUPTED = "Interrupted: results that are written so far are whole."
-_LARGEST_SEED = 2**32 - 1
 # Names of a long list that a sentence tells.
 _NAMED = 3
+_LARGEST_SEED = 2**32 - 1
 
 
 class InputError(ValueError):
@@ -66,11 +66,15 @@ def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -
     check_number(name, value, wanted, lambda v: least <= v <= most and v == int(v))
 
 
-def check_seed(seed: Any) -> int:
-    """Return `seed`; raise `InputError` unless it is a whole number of at most 32 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
-        raise InputError(f"seed is {seed!r}: use a whole number from 0 to {_LARGEST_SEED}.")
-    return seed
+def check_seed(value: Any) -> int:
+    """Return the seed of a run.
+
+    Raises:
+        InputError: it is no whole number of at most 32 bits.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_SEED:
+        raise InputError(f"seed is {value!r}: use a whole number from 0 to {_LARGEST_SEED}.")
+    return value
 
 
 def user_sentence(error: BaseException, kinds: tuple[type[BaseException], ...] = (InputError,)) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -19,7 +20,9 @@ from monai.bundle import ConfigComponent, ConfigParser, ReferenceResolver, run
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 from meddiff_core.errors import InputError
-from meddiff_core.option_values import check_values, given_values
+from meddiff_core.option_values import check_values
+
+logger = logging.getLogger("meddiff")
 
 RENAMED: dict[str, str] = {"low_noise_share": "noise", "high_noise_share": "noise"}
 """Former names of options, each with the one that took its place."""
@@ -29,10 +32,8 @@ _SEPARATOR = ReferenceResolver.sep
 _MONAI_IDS = {"bundle_root", *DEFAULT_MLFLOW_SETTINGS["configs"]}
 # What the command itself takes, such as config_file.
 _MONAI_ARGUMENTS = inspect.signature(run).parameters.keys() - {"override"}
-# What MONAI runs.
-_RUN_IDS = ("initialize", "run", "finalize")
 # Ids that are no options although their values are no components.
-_NO_OPTIONS = {"imports", "handlers", *_RUN_IDS}
+_NO_OPTIONS = {"imports", "handlers", "initialize", "run", "finalize"}
 
 
 def check_options(parser: ConfigParser, folder: Path) -> None:
@@ -46,8 +47,7 @@ def check_options(parser: ConfigParser, folder: Path) -> None:
         folder: where the first config file lies.
 
     Raises:
-        InputError: an option that no config file declares and nothing reads, or that has no effect with these
-            files; or a value as of `check_values`.
+        InputError: an option that no config file declares and nothing reads, or a value as of `check_values`.
     """
     folder = folder.resolve()
     beside = [path.parent for path in folder.parent.parent.glob(f"*/{folder.name}/metadata.json")]
@@ -63,22 +63,34 @@ def check_options(parser: ConfigParser, folder: Path) -> None:
     options = [name for name in set().union(*map(_ids, merged)) if _is_option(name, parser.config.get(name))]
     for name, siblings in _unknown(parser, merged):
         raise InputError(_no_such_option(name, siblings, options, others))
-    used = _used(parser.config)
-    for name, _, declared in given_values(parser, merged):
-        if declared and used and name not in used | _MONAI_IDS and _is_option(name, parser.config[name]):
-            scans = "; the scans are those of data_list" if "data_list" in used else ""
-            raise InputError(f"The option {name} has no effect with these config files: leave it out{scans}.")
     check_values(parser, merged)
+    unread = _given(parser.config, merged) - _read_by_run(parser.config) - _MONAI_IDS
+    for name in sorted(unread.intersection(options)):
+        logger.warning("The option %s changes nothing here: no part of this run reads it.", name)
 
 
-def _used(config: Mapping[str, Any]) -> set[str]:
-    """The outermost ids that a run reads, from those on that MONAI runs; empty where it runs none."""
-    used, to_read = set(), {name for name in _RUN_IDS if name in config}
-    while to_read:
-        used |= to_read
-        read = {name for each in to_read for name in _references(config[each])}
-        to_read = {name for name in read if name in config} - used
-    return used
+def _given(config: Mapping[str, Any], files: list[dict[str, Any]]) -> set[str]:
+    """Ids whose values stand in no file: the options that the user set."""
+    return {
+        name
+        for name, value in config.items()
+        if _normalized(value) not in [_normalized(file[name]) for file in files if name in file]
+    }
+
+
+def _normalized(value: Any) -> str:
+    """A value as MONAI writes it: # in references has become ::."""
+    return ReferenceResolver.normalize_id(repr(value))
+
+
+def _read_by_run(config: Mapping[str, Any]) -> set[str]:
+    """The outermost ids that a run reads, directly or through others."""
+    found, waiting = set(), {"initialize", "run", "finalize"}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= {part.split(_SEPARATOR)[0] for part in _references(config.get(name))} - found
+    return found
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""Refuse flags and counts that are none, and paths that MONAI has turned into something else."""
+"""Refuse flags, counts and seeds that are none, and paths that MONAI has turned into something else."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +41,8 @@ LISTS = ("image", "anatomy", "data_list")
 """Options of `PATHS` that may be a list."""
 
 
-def given_values(
-    parser: ConfigParser, files: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, Any, list[Any]]]:
-    """Each id whose value stands in none of the files: its name, its value, and what the files say."""
-    for name, given in parser.config.items():
-        declared = [file[name] for file in files if name in file]
-        if given is not None and _text(given) not in map(_text, declared):
-            yield name, given, declared
-
-
-def _text(value: Any) -> str:
-    """A value for comparison: MONAI writes the # of a reference as ::, and 0 is not false."""
-    return ReferenceResolver.normalize_id(json.dumps(value, default=repr))
-
-
 def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> None:
-    """Check the flags, counts, paths and the seed in a config that do not stand so in its files.
+    """Check the flags, counts, seed and paths in a config that do not stand so in its files.
 
     A flag is an option that a file says to be true or false.
 
@@ -70,15 +54,18 @@ def check_values(parser: ConfigParser, files: Sequence[Mapping[str, Any]]) -> No
         InputError: a flag is neither true nor false; a count or the seed is none; a path is a number, or an
             expression or reference that MONAI cannot resolve. The sentence says what to type.
     """
-    for name, given, declared in given_values(parser, files):
+    for name, given in parser.config.items():
+        declared = [file[name] for file in files if name in file]
+        if given is None or (type(given), given) in ((type(value), value) for value in declared):
+            continue  # 0 is no false, although Python finds them equal
         if name in PATHS:
             _check_path(parser, name, given)
         elif str(given).startswith(("$", "@")):
             continue
-        elif name == "seed":
-            check_seed(given)
         elif name in COUNTS:
             check_count(name, given, COUNTS[name])
+        elif name == "seed":
+            check_seed(given)
         elif any(isinstance(value, bool) for value in declared):
             check_flag(name, given)
 

@@ -33,9 +33,7 @@ def stdout(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["日本.nii.gz", "gr\udce9.nii.gz", "Müller.nii.gz"],
-    ids=["Japanese", "no UTF-8", "Latin 1"],
+    "name", ["日本.nii.gz", "gr\udce9.nii.gz", "Müller.nii.gz"], ids=["kanji", "surrogate", "umlaut"]
 )
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
 def test_any_name_can_be_told(stdout, capfd, name, encoding):

@@ -59,19 +59,6 @@ def test_an_unknown_option_is_refused_with_the_nearest(files, name, sentence):
         check(files, {name: 3})
 
 
-NO_EFFECT = [
-    (EVALUATION, {"image": "scan.nii.gz"}, "image has no effect .*; the scans are those of data_list."),
-    (EVALUATION, {"report": True}, "report has no effect"),
-    (DENOISING, {"dataset_dir": "scans"}, "dataset_dir has no effect with these config files: leave it out."),
-]
-
-
-@pytest.mark.parametrize(("files", "options", "sentence"), NO_EFFECT)
-def test_an_option_without_effect_is_refused(files, options, sentence):
-    with pytest.raises(InputError, match=sentence):
-        check(files, options)
-
-
 KNOWN = [
     (DENOISING, {"noise_level": 30, "report": "true", "compile": False, "image": None}),
     (DENOISING, {"inferer#steps": 3, "inferer#fidelity": 5.0, "network_def#variant": "paper"}),
@@ -102,6 +89,21 @@ def test_what_a_config_reads_is_taken(files, options):
     check(files, options)
 
 
+UNREAD = [
+    (EVALUATION, {"image": "scan.nii.gz", "seed": 3, "overlap": 0.5, "preset": "fast"}, ["image"]),
+    (DENOISING, {"image": "scan.nii.gz", "seed": 3, "output_dir": "out"}, []),
+    (TRAINING, {"seed": 3, "max_epochs": 2, "learning_rate": 1e-3, "start_from": "model.pt"}, []),
+    (TRAINING, {"data_list": "list.json", "dataset_dir": "prepared2"}, ["dataset_dir"]),
+]
+
+
+@pytest.mark.parametrize(("files", "options", "unread"), UNREAD)
+def test_an_option_that_a_run_does_not_read_is_told(files, options, unread, caplog):
+    check(files, options)
+    told = [record.args[0] for record in caplog.records if "changes nothing here" in record.msg]
+    assert told == unread
+
+
 def shipped():
     """Every combination of config files that a bundle ships."""
     for path in sorted(BUNDLES.glob("*/configs/*.json")):
@@ -119,8 +121,9 @@ def shipped():
 
 
 @pytest.mark.parametrize("files", shipped())
-def test_the_bundles_own_files_are_taken(files):
+def test_the_bundles_own_files_are_taken(files, caplog):
     check(files, {})
+    assert not [record for record in caplog.records if record.name == "meddiff"]
 
 
 def test_an_overlay_of_ones_own_may_add_what_it_reads(tmp_path):
@@ -159,6 +162,8 @@ VALUES = [
     ({"report": "yes"}, "report is 'yes': use true or false."),
     ({"report": 1}, "report is 1: use true or false."),
     ({"report": 0}, "report is 0: use true or false."),
+    ({"seed": "abc"}, "seed is 'abc': use a whole number from 0 to 4294967295."),
+    ({"seed": -1}, "seed is -1: use a whole number"),
     ({"keep_identifiers": "on"}, "keep_identifiers is 'on': use true or false."),
 ]
 

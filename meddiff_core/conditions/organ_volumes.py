@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meddiff_core.conditions.vocabulary import BODY, LABELS, label_id
+from meddiff_core.conditions.vocabulary import LABELS, label_id
 
 logger = logging.getLogger("meddiff")
 
@@ -82,12 +82,8 @@ def implausible_volumes(anatomy: np.ndarray, affine: np.ndarray) -> list[str]:
 
 
 def warn_of_volumes(anatomy: np.ndarray, affine: np.ndarray, name: str) -> None:
-    """One line for a map with implausible volumes; `name` begins it.
-
-    Other tools number no coarse classes: a map that has some was made by `meddiff_core.preparation`, and its
-    organs may be parts, such as a brain stem that is named `brain`.
-    """
-    found = [] if anatomy.max() > BODY else implausible_volumes(anatomy, affine)
+    """One line for a map with implausible volumes; `name` begins it."""
+    found = implausible_volumes(anatomy, affine)
     if found:
         logger.warning(
             "%s: %s. That is an unlikely size: look whether the numbers are those of TotalSegmentator v2 "

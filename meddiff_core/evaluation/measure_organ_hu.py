@@ -31,7 +31,7 @@ def measure_organ_hu(data_list: str, output_dir: str = ".", section: str = "trai
     border.
 
     Args:
-        data_list: from `meddiff_core.preparation`; scans with `image`, `anatomy`, `region` and some `lesion`.
+        data_list: of prepared data; scans with `image`, `anatomy`, `region` and some `lesion`.
         output_dir: folder of the two files.
         section: of the data list.
 

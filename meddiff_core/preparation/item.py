@@ -81,7 +81,7 @@ def prepare(source: Source, settings: Settings) -> list[dict]:
     hu = read_ct(source.image)
     labels = read_anatomy(source.labels, hu)
     complete = labels is not None and source.labels.label_map is None
-    if complete:
+    if complete:  # a label map may name a part of an organ, such as the brainstem, by the organ
         warn_of_volumes(labels, hu.affine.numpy(), f"The labels of {source.name}")
     lesion = _read_lesion(source, settings, hu)
     labels, lesion = (_resampled_mask(mask, hu, settings.spacing) for mask in (labels, lesion))

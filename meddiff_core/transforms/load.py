@@ -67,14 +67,16 @@ class LoadLabelsd(MapTransform):
     Args:
         keys: keys that hold paths, for example "anatomy".
         reference: key of the loaded image, default "image".
+        check_volumes: warn of organs of an unlikely size. False for prepared data, checked before.
 
     Raises:
         InputError: missing, damaged, on another grid, or values that are no label ids.
     """
 
-    def __init__(self, keys: KeysCollection, reference: str = "image") -> None:
+    def __init__(self, keys: KeysCollection, reference: str = "image", check_volumes: bool = True) -> None:
         super().__init__(keys, allow_missing_keys=True)
         self.reference = reference
+        self.check_volumes = check_volumes
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         d = dict(data)
@@ -89,7 +91,8 @@ class LoadLabelsd(MapTransform):
 
     def _read(self, path: Path, name: str, key: str) -> MetaTensor:
         labels = read_labels(path, name)
-        warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), name)
+        if self.check_volumes:
+            warn_of_volumes(labels.numpy()[0], labels.affine.numpy(), name)
         return labels
 
 
