@@ -9,7 +9,7 @@ from pathlib import Path
 
 from meddiff_core.errors import InputError, check_choice
 from meddiff_core.evaluation.journal import SKIPPED, Journal
-from meddiff_core.evaluation.parts import part_of
+from meddiff_core.evaluation.part import part_of
 from meddiff_core.transforms.results import Results
 
 logger = logging.getLogger("meddiff")
@@ -41,7 +41,7 @@ class Batch:
         self,
         results: Results,
         postfixes: Sequence[str],
-        part: str = "1/1",
+        part: str | None = None,
         existing: str = "redo",
         journal: str | Path | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Parts of a list, scans that are done, and the journal."""
+"""Scans that are done, and the journal."""
 
 from __future__ import annotations
 
@@ -11,49 +11,7 @@ import pytest
 from meddiff_core.errors import InputError
 from meddiff_core.evaluation.batch import Batch
 from meddiff_core.evaluation.journal import Journal, summarize
-from meddiff_core.evaluation.parts import part_of
 from meddiff_core.transforms.results import Results
-
-ARRAY = {"SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "2"}
-
-
-@pytest.fixture(autouse=True)
-def no_job(monkeypatch):
-    for name in (*ARRAY, "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.parametrize("count", [1, 3, 4, 20])
-def test_parts_are_all_and_none_twice(count):
-    parts = [part_of(range(10), f"{k}/{count}") for k in range(1, count + 1)]
-    assert sorted(i for part in parts for i in part) == list(range(10))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-def test_auto_asks_the_environment(monkeypatch):
-    for name, value in (ARRAY | {"SLURM_ARRAY_TASK_ID": "5"}).items():
-        monkeypatch.setenv(name, value)
-    assert part_of(range(7), "auto") == [2, 5]  # ids 1, 3 and 5: the third of three
-    monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
-    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
-    assert part_of(range(7), "auto/4") == [1, 5]
-
-
-@pytest.mark.parametrize(
-    ("part", "sentence"),
-    [
-        ("0/4", "part is 0/4, .* use k/N"),
-        ("5/4", "which is part 5 of 4"),
-        ("3", "part is 3: use k/N"),
-        ("a/b", "part is a/b"),
-        ("1/0", "part is 1/0"),
-        ("auto", "no Slurm array says how many"),
-        ("auto/4", "is no job of a Slurm array"),
-    ],
-)
-def test_a_part_that_is_none(part, sentence):
-    with pytest.raises(InputError, match=sentence):
-        part_of([1], part)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from monai.handlers import MeanSquaredError
 from monai.transforms import Compose
 
 from meddiff_core.errors import InputError, show_sentences, user_sentence
+from meddiff_core.evaluation.batch import Batch
 from meddiff_core.evaluation.scan_dataset import ScanDataset
 from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
 from meddiff_core.inferers.windows import Runtime
@@ -33,8 +34,10 @@ def folder(tmp_path, hu, save_nifti):
     return scans
 
 
-def evaluator(image, out, inferer=None, **options):
-    loader = DataLoader(ScanDataset(image, LoadCTd()), batch_size=1, num_workers=0)
+def evaluator(image, out, inferer=None, part=None, **options):
+    loader = DataLoader(
+        ScanDataset(image, LoadCTd(), batch=Batch(Results(out), [], part=part)), batch_size=1, num_workers=0
+    )
     return ScanEvaluator(
         device=torch.device("cpu"),
         val_data_loader=loader,
@@ -56,6 +59,18 @@ def failing_on(condition, error):
 
 def written(out):
     return sorted(path.name for path in out.iterdir()) if out.exists() else []
+
+
+@pytest.mark.parametrize(("part", "scans"), [("1/2", ["a", "c"]), ("3/3", ["c"]), ("4/4", [])])
+def test_a_part_writes_its_own_scans_alone(folder, hu, save_nifti, tmp_path, part, scans):
+    save_nifti(folder / "b.nii.gz", hu)
+    evaluator(folder, tmp_path / "out", part=part).run()
+    assert [name[0] for name in written(tmp_path / "out") if name.endswith(".nii.gz")] == scans
+
+
+def test_a_part_of_what_cannot_be_read_says_so(tmp_path):
+    with pytest.raises(SystemExit, match="does not exist"):
+        evaluator(tmp_path / "absent", tmp_path / "out", part="2/2").run()
 
 
 def test_all_good(folder, tmp_path, hu):
