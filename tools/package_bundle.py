@@ -71,7 +71,8 @@ def package_files(bundle: Path) -> dict[str, bytes]:
     for name in [name for name in files if name.startswith("configs/") and name.endswith(".json")]:
         files[name] = _own_roots(files[name])
     metadata = json.loads(files["configs/metadata.json"])
-    metadata["weights_sha256"] = {WEIGHTS: sha256_of(files[WEIGHTS])}
+    named = [WEIGHTS, *(name for name in metadata["weights_sha256"] if name in files)]
+    metadata["weights_sha256"] = {name: sha256_of(files[name]) for name in named}
     files["configs/metadata.json"] = _json(metadata)
     files |= _documents(files["docs/README.md"], sources)
     files[SUMS] = _sums({name: sha256_of(data) for name, data in files.items()})

@@ -34,9 +34,9 @@ def chosen_bundles(names: str | Sequence[str] | None, folder: Path = BUNDLES) ->
 
 
 def weight_sources(bundle: Path) -> list[Path]:
-    """The weight files that inference reads: the network's, or its foundation's and its control part's."""
+    """The files of the whole network: the foundation's, and the control part's where there is one."""
     parser = ConfigParser()
     parser.read_config(bundle / "configs" / "inference.json")
     parser["bundle_root"] = str(bundle)
-    keys = [key for key in ("path", "foundation", "control") if key in parser["network"]]
-    return [Path(parser.get_parsed_content(f"network#{key}")) for key in keys]
+    keys = [key for key in ("foundation_weights", "control_weights") if key in parser]
+    return [Path(parser.get_parsed_content(key)) for key in keys]

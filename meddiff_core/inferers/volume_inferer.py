@@ -28,7 +28,7 @@ from meddiff_core.inferers.windows import Runtime, Windows
 
 logger = logging.getLogger("meddiff")
 
-Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
+Denoiser = Callable[..., torch.Tensor]
 
 _NO_OPTIONS = ("schedule", "spectrum", "windows", "runtime", "options")
 

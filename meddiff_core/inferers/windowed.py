@@ -78,8 +78,16 @@ class WindowedDenoiser:
         # its own, so that the user's seed decides the noise alone, and every process moves alike
         self._generator = torch.Generator().manual_seed(0)
 
-    def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
-        """Prediction for `x_t` `(1, 1, X, Y, Z)` at timestep `t`, float32, on the device of `x_t`."""
+    def __call__(self, x_t: torch.Tensor, t: int, conditions: torch.Tensor | None = None) -> torch.Tensor:
+        """Prediction for `x_t` `(1, 1, X, Y, Z)` at timestep `t`, float32, on the device of `x_t`.
+
+        Args:
+            x_t: noisy volume.
+            t: its timestep.
+            conditions: `(1, K, X, Y, Z)` in place of the volume's, from this call on.
+        """
+        if conditions is not None:
+            self.conditions = self._pad(conditions)
         moved = self.moving > 0
         self.moving -= moved
         windows = self.grid.moved(self._generator) if moved else self.grid.windows

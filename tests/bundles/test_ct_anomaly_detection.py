@@ -164,6 +164,7 @@ def test_a_scan_stored_otherwise_gives_the_same_map_in_space(detect, files, turn
         ({"timestep": 1000}, "timestep is 1000"),
         ({"samples": 0}, "samples is 0"),
         ({"polarity": "up"}, "polarity is 'up'"),
+        ({"expectation": "near"}, "near"),
         ({"threshold": "high"}, "threshold is 'high'"),
         ({"threshold": -5}, "threshold is -5"),
         ({"threshold": {"abdomen": 30}}, "threshold is None for region chest"),

@@ -21,7 +21,7 @@ SHAPE = (20, 18, 12)
 
 
 def inferer(**options):
-    plain = {"samples": 1, "smoothing": 0, "erosion": 0, "background": 0}
+    plain = {"expectation": "global", "samples": 1, "smoothing": 0, "erosion": 0, "background": 0}
     return AnomalyInferer(SCHEDULE, **grouped(**plain | options))
 
 
@@ -217,6 +217,7 @@ def test_the_channels_are_counted(channels):
         {"samples": 0},
         {"samples": 1.5},
         {"polarity": "up"},
+        {"expectation": "nearby"},
         {"smoothing": -1},
         {"smoothing": "much"},
         {"erosion": -0.5},
@@ -237,3 +238,46 @@ def test_impossible_options_are_refused_by_name(options):
 def test_every_timestep_is_checked(timestep, wrong):
     with pytest.raises(InputError, match=f"timestep is {wrong}"):
         inferer(timestep=timestep)
+
+
+class Surroundings:
+    """Knows the image; keeps where it is clean, and the timesteps."""
+
+    def __init__(self, image):
+        self.image, self.shares, self.clean = image, [], []
+        self.told = []
+
+    def __call__(self, x, timesteps, class_labels, noise_code):
+        t = int(timesteps[0])
+        assert noise_code[0, -1] == 1
+        same = (x[:, :1] - self.image).abs() < 1e-6
+        self.shares.append(float(same.float().mean()))
+        self.clean.append(same[0, 0])
+        self.told.append(x[0, 4] > 0)
+        a = SCHEDULE.alpha(t)
+        return (a.sqrt() * x[:, :1] - self.image) / (1 - a).sqrt()
+
+
+def test_local_noise_leaves_the_surroundings_clean_and_asks_for_every_voxel():
+    shape, spacing = (40, 40, 24), (2.0, 2.0, 3.0)
+    image = constant(-500, shape)
+    network = Surroundings(image)
+    organ = np.ones(shape, dtype=bool)
+    result = inferer(expectation="local", window_size=64)(
+        volume(np.full(shape, -500), organ, spacing), network
+    )
+    assert len(network.shares) == 27
+    assert all(0.5 < share < 0.95 for share in network.shares)
+    assert not torch.stack(network.clean).all(dim=0).any()
+    assert all(torch.equal(told, clean) for told, clean in zip(network.told, network.clean, strict=True))
+    np.testing.assert_allclose(result.numpy(), 0, atol=0.5)
+
+
+def test_local_noise_is_taken_back_on_voxels_of_2_mm():
+    shape = (64, 64, 40)
+    network = Surroundings(constant(-500, (32, 32, 40)))
+    organ = np.ones(shape, dtype=bool)
+    item = volume(np.full(shape, -400), organ, spacing=(1.0, 1.0, 2.5))
+    result = inferer(expectation="local", window_size=64)(item, network)
+    assert result.shape == (1, 1, *shape)
+    np.testing.assert_allclose(result.numpy(), 100, atol=0.5)

@@ -119,7 +119,8 @@ def test_a_package_keeps_the_rules_of_the_zoo(unpacked, name):
 def test_a_package_names_its_own_weights_and_their_licences(unpacked, name):
     root = unpacked / name
     metadata = json.loads((root / "configs" / "metadata.json").read_text())
-    assert metadata["weights_sha256"].keys() == {"models/model.pt"}
+    own = {"models/local_noise.pt"} if name == "ct_anomaly_detection" else set()
+    assert metadata["weights_sha256"].keys() == {"models/model.pt", *own}
     for config in ("inference.json", "train.json"):
         if (root / "configs" / config).is_file():
             text = (root / "configs" / config).read_text()
