@@ -30,8 +30,12 @@ demo: install
 	@echo "See demo/phantom_low_dose_denoised.png; the phantom and its noise are computed, not measured."
 endif
 
+# Two processes with a thread each, for two cores; the first ends a little later than the second.
+test: export OMP_NUM_THREADS := 1
 test: install
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/bundles & bundles=$$!; \
+	$(BIN)/python -m pytest --ignore tests/bundles; rest=$$?; \
+	wait $$bundles && exit $$rest
 
 lint: install
 	$(BIN)/python -m pip install --quiet -e ".[lint]"

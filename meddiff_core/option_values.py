@@ -27,6 +27,7 @@ PATHS = (
     "segmenter",
     "nnunet_model",
     "medicalnet_weights",
+    "journal",
 )
 """Options that name a file or folder."""
 

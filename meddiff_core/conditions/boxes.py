@@ -35,10 +35,7 @@ def lesion_boxes(mask: np.ndarray, margin: Sequence[int], least: int, divisor: i
         box = tuple(map(grown, part, margin, [least] * 3, [divisor] * 3, mask.shape))
         while (other := next((known for known in boxes if overlap(known, box)), None)) is not None:
             boxes.remove(other)
-            union = (
-                slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, other, strict=True)
-            )
-            box = tuple(map(grown, union, [0] * 3, [least] * 3, [divisor] * 3, mask.shape))
+            box = tuple(map(grown, union(box, other), [0] * 3, [least] * 3, [divisor] * 3, mask.shape))
         boxes.append(box)
     return boxes
 
@@ -49,6 +46,16 @@ def grown(part: slice, margin: int, least: int, divisor: int, size: int) -> slic
     wanted = min(size, ceil(max(stop - start, least) / divisor) * divisor)
     start = min(max(0, start - (wanted - (stop - start)) // 2), size - wanted)
     return slice(start, start + wanted)
+
+
+def widened(box: Box, margin: int) -> Box:
+    """A box with `margin` voxels around it; where the volume ends sooner, so does what it selects."""
+    return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
+
+
+def union(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 def overlap(one: Box, other: Box) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-Box = tuple[slice, ...]
+from meddiff_core.conditions.boxes import Box, widened
 
 
 def healthy_labels(
@@ -27,7 +27,7 @@ def healthy_labels(
     result = labels.copy()
     reach = 1 + max(int(margin // step) for step in spacing)
     for around in ndimage.find_objects(lesion.astype(np.uint8)):  # one box, or none without a lesion
-        around = _enlarged(around, reach)
+        around = widened(around, reach)
         near, healed = lesion[around], result[around]
         grown = near.copy()
         for _, box in _parts(near, reach):
@@ -46,9 +46,5 @@ def _parts(mask: np.ndarray, pad: int) -> Iterator[tuple[np.ndarray, Box]]:
     """Each connected component: where it is within its box, and that box of the volume."""
     parts, _ = ndimage.label(mask)
     for part, box in enumerate(ndimage.find_objects(parts), start=1):
-        box = _enlarged(box, pad)
+        box = widened(box, pad)
         yield parts[box] == part, box
-
-
-def _enlarged(box: Box, pad: int) -> Box:
-    return tuple(slice(max(0, along.start - pad), along.stop + pad) for along in box)

@@ -42,7 +42,8 @@ def _of_job(part: str, count: str | None, environment: Mapping[str, str]) -> tup
     """The number of this job from 1 on, and how many there are."""
     if "SLURM_ARRAY_TASK_ID" in environment:
         first = int(environment.get("SLURM_ARRAY_TASK_MIN", 0))
-        number = int(environment["SLURM_ARRAY_TASK_ID"]) - first + 1
+        step = int(environment.get("SLURM_ARRAY_TASK_STEP", 1))
+        number = (int(environment["SLURM_ARRAY_TASK_ID"]) - first) // step + 1
         count = count or environment.get("SLURM_ARRAY_TASK_COUNT")
     elif "JOB_COMPLETION_INDEX" in environment:
         number = int(environment["JOB_COMPLETION_INDEX"]) + 1

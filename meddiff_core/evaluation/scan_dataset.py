@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from monai.data import Dataset
+from monai.data import Dataset, MetaTensor
 
 from meddiff_core.errors import InputError, user_sentence
-from meddiff_core.evaluation.part import part_of
+from meddiff_core.evaluation.batch import Batch
 from meddiff_core.transforms.scans import list_scans
 
 FAILED = "failed"
@@ -29,7 +29,7 @@ class ScanDataset(Dataset):
         transform: the preprocessing.
         anatomy: label maps beside `data`, see `list_scans`.
         organ: organ masks beside `data`, see `list_scans`.
-        part: which of the scans, see `part_of`; default all.
+        batch: chooses among the items; default all of them.
     """
 
     def __init__(
@@ -38,14 +38,16 @@ class ScanDataset(Dataset):
         transform: Sequence[Callable] | Callable | None = None,
         anatomy: str | Path | None = None,
         organ: str | Path | None = None,
-        part: str | None = None,
+        batch: Batch | None = None,
     ) -> None:
+        self.batch = batch
         try:
             if callable(data):
                 data = data()
             elif not (isinstance(data, Sequence) and data and isinstance(data[0], dict)):
                 data = list_scans(data, anatomy, organ=organ)
-            data = part_of(data, part)
+            if batch is not None:
+                data = batch.chosen(data)
         except USER_ERRORS as error:
             data = [{"image": str(data), FAILED: str(error)}]
         super().__init__(data, transform)
@@ -55,9 +57,14 @@ class ScanDataset(Dataset):
         if FAILED in item:
             return item
         try:
-            return super()._transform(index)
+            result = super()._transform(index)
         except Exception as error:
             sentence = user_sentence(error, USER_ERRORS)
             if sentence is None:
                 raise
             return {"image": str(item["image"]), FAILED: sentence}
+        if item.get("output"):
+            for value in result.values():
+                if isinstance(value, MetaTensor):
+                    value.meta["output"] = item["output"]
+        return result

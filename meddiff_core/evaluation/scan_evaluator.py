@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from enum import Enum
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from monai.engines.utils import IterationEvents
 
 from meddiff_core.distributed import gathered, rank
 from meddiff_core.errors import is_input_error, user_sentence
+from meddiff_core.evaluation.journal import DONE
 from meddiff_core.evaluation.scan_dataset import FAILED, USER_ERRORS
 
 logger = logging.getLogger("meddiff")
@@ -37,12 +39,13 @@ class ScanEvaluator(SupervisedEvaluator):
                 sentence where one scan was given, or a summary with a line per failed scan. Of several
                 processes the first one says it for all.
         """
-        if not len(self.data_loader.dataset):
-            logger.warning("There is nothing to do: there are fewer scans than parts.")
-            return
         self.failures: list[tuple[str, str]] = []
         self._skipped = False
         self._measured = False
+        self._since = monotonic()
+        if not len(self.data_loader.dataset):
+            logger.info("Nothing is left to do.")
+            return
         try:
             super().run(global_epoch)
         except Exception as error:  # before or after the scans, for example missing weights
@@ -66,12 +69,12 @@ class ScanEvaluator(SupervisedEvaluator):
         failed = FAILED in batchdata
         self._skipped = failed or not getattr(self.inferer, "gives_result", True)
         if failed:
-            self.failures.append((batchdata["image"][0], batchdata[FAILED][0]))
+            self._fail(batchdata["image"][0], batchdata[FAILED][0])
             return {}
         # Postprocessing replaces the batch, the name has to be read before.
-        name = _name(batchdata)
+        name, number = _name(batchdata)
         try:
-            return super()._iteration(engine, batchdata)
+            output = super()._iteration(engine, batchdata)
         except Exception as error:
             sentence = user_sentence(error, USER_ERRORS)
             if sentence is None:
@@ -80,8 +83,23 @@ class ScanEvaluator(SupervisedEvaluator):
                 # a full disk or memory here: the processes that share this scan must not wait for ever
                 raise SystemExit(sentence) from None
             self._skipped = True
-            self.failures.append((name, sentence))
+            self._fail(name, sentence, number)
             return {}
+        if not self._skipped:
+            self._note(name, number, DONE)
+        return output
+
+    def _fail(self, name: str, sentence: str, number: str = "") -> None:
+        self.failures.append((name, sentence))
+        self._note(name, number, FAILED, sentence)
+
+    def _note(self, name: str, number: str, state: str, sentence: str = "") -> None:
+        """A line in the journal; of processes that share a scan, the first writes it."""
+        batch = getattr(self.data_loader.dataset, "batch", None)
+        now = monotonic()
+        if batch is not None and not (rank() > 0 and self._shares_windows):
+            batch.journal.write(name, number, state, now - self._since, sentence)
+        self._since = now
 
     def _fire_event(self, event_name: Enum, *args: Any, **kwargs: Any) -> None:
         # Postprocessing, metrics and handlers expect a prediction; ignite knows no iteration without one.
@@ -103,7 +121,9 @@ class ScanEvaluator(SupervisedEvaluator):
         return "\n".join(lines)
 
 
-def _name(batchdata: dict[str, Any]) -> str:
-    image = batchdata.get("image")
-    names = getattr(image, "meta", {}).get("filename_or_obj", "scan")
-    return names[0] if isinstance(names, list) else str(names)
+def _name(batchdata: dict[str, Any]) -> tuple[str, str]:
+    """Path of the scan, and which of its results it is; empty where there is one."""
+    meta = getattr(batchdata.get("image"), "meta", {})
+    values = (meta.get("filename_or_obj", "scan"), meta.get("number", ""))
+    path, number = (str(value[0] if isinstance(value, list) else value) for value in values)
+    return path, number

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
-from monai.data import MetaTensor
-from monai.transforms import MapTransform
 
 from meddiff_core.files import whole_file
-from meddiff_core.reports.beside import beside_result
+from meddiff_core.reports.beside import BesideResult
 from meddiff_core.reports.page_scene import page_scene
 from meddiff_core.reports.page_text import page_tables, page_title
 from meddiff_core.reports.page_volumes import MAX_VOXELS, frame_for
-from meddiff_core.reports.picture import in_ras
 from meddiff_core.transforms.results import Results
 
 _ASSETS = resources.files("meddiff_core.reports") / "page_assets"
 
 
-class SavePaged(MapTransform):
+class SavePaged(BesideResult):
     """Write `<stem>_<postfix>.html`, a result to scroll through; for postprocessing, after `Invertd`.
-
-    A page that fails is a line in the log: the result stands without it.
 
     Args:
         keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
@@ -40,6 +35,8 @@ class SavePaged(MapTransform):
         postfix: says what was done, in the file's name. Default "denoised".
     """
 
+    suffix = ".html"
+
     def __init__(
         self,
         keys: str,
@@ -48,22 +45,15 @@ class SavePaged(MapTransform):
         overlays: Mapping[str, str] | None = None,
         postfix: str = "denoised",
     ) -> None:
-        super().__init__(keys)
-        self.volumes = dict(volumes)
         self.overlays = dict(overlays or {})
-        self.results = results
-        self.postfix = postfix
+        super().__init__(keys, {**volumes, **self.overlays}, results, postfix)
 
-    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            meta = d[key].meta
-            path = self.results.path(meta, self.postfix, ".html")
-            with beside_result(path):
-                spacing, arrays = in_ras({n: d[k] for n, k in (self.volumes | self.overlays).items()})
-                volumes, overlays = ({n: arrays[n] for n in part} for part in (self.volumes, self.overlays))
-                write_page(path, volumes, overlays, spacing, self.results.record(meta))
-        return d
+    def write(
+        self, path: Path, meta: Mapping[str, Any], spacing: list[float], volumes: Mapping[str, np.ndarray]
+    ) -> None:
+        overlays = {name: volumes[name] for name in self.overlays}
+        shown = {name: volume for name, volume in volumes.items() if name not in overlays}
+        write_page(path, shown, overlays, spacing, self.results.record(meta))
 
 
 def write_page(

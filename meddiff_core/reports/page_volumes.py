@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import block_reduce
 
+from meddiff_core.conditions.boxes import Box, box_shape, union
 from meddiff_core.reports.planes import coarse_body
 
 MAX_VOXELS = 28_000_000
@@ -88,9 +89,10 @@ def frame_for(
     """
     box = _body_box(volumes[0], spacing)
     for overlay in overlays:
-        box = _union(box, _bounds(overlay != 0))
+        shown = _bounds(overlay != 0)
+        box = union(box, shown) if box and shown else box or shown
     box = box or tuple(slice(0, n) for n in volumes[0].shape)
-    sizes = np.array([along.stop - along.start for along in box])
+    sizes = np.array(box_shape(box))
     steps, spacing = np.ones(3, int), np.asarray(spacing, float)
     while len(volumes) * np.prod(sizes // steps) > max_voxels:
         voxel = steps * spacing
@@ -115,7 +117,7 @@ def mask_sizes(masks: Mapping[str, np.ndarray], spacing: Sequence[float]) -> dic
     return {name: f"{np.count_nonzero(mask) * ml:.1f} ml" for name, mask in masks.items()}
 
 
-def _body_box(hu: np.ndarray, spacing: Sequence[float]) -> tuple[slice, ...] | None:
+def _body_box(hu: np.ndarray, spacing: Sequence[float]) -> Box | None:
     body, steps = coarse_body(hu, spacing)
     box = _bounds(body)
     if box is None:
@@ -128,13 +130,6 @@ def _body_box(hu: np.ndarray, spacing: Sequence[float]) -> tuple[slice, ...] | N
     )
 
 
-def _bounds(mask: np.ndarray) -> tuple[slice, ...] | None:
+def _bounds(mask: np.ndarray) -> Box | None:
     found = ndimage.find_objects(mask.view(np.uint8))
     return found[0] if found else None
-
-
-def _union(one: tuple[slice, ...] | None, other: tuple[slice, ...] | None) -> tuple[slice, ...] | None:
-    if one is None or other is None:
-        return one or other
-    pairs = zip(one, other, strict=True)
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in pairs)

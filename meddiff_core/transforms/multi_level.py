@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
+from monai.transforms.croppad.functional import pad_nd
 from monai.utils import ensure_tuple_rep
 from torch.nn import functional as F
 
@@ -144,13 +145,8 @@ class RandLevelPatchd(MapTransform, Randomizable):
 
 def mirror_to(patch: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Continue `(C, X, Y, Z)` by its mirror image at the far end of each axis until it has `size` voxels."""
-    for axis, wanted in enumerate(size, start=1):
-        n = patch.shape[axis]
-        if n < wanted:
-            there_and_back = torch.cat([torch.arange(n), torch.arange(n - 1, -1, -1)])
-            index = there_and_back.repeat(wanted // len(there_and_back) + 1)[:wanted]
-            patch = patch.index_select(axis, index)
-    return patch
+    missing = [(0, 0), *((0, max(0, n - have)) for n, have in zip(size, patch.shape[1:], strict=True))]
+    return pad_nd(patch, missing, mode="symmetric")
 
 
 class Coordinatesd(MapTransform):

@@ -13,6 +13,7 @@ from monai.transforms import MapTransform
 from scipy import ndimage
 
 from meddiff_core.conditions.body import body_mask
+from meddiff_core.conditions.boxes import widened
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.vocabulary import BODY, COARSE_OF, LABELS, label_id, label_name
 from meddiff_core.errors import InputError
@@ -162,7 +163,7 @@ def _fill_lesions(
     unnamed = (anatomy == 0) | (anatomy >= BODY)
     parts, _ = ndimage.label(filled & ~organ & unnamed)
     for part, box in enumerate(ndimage.find_objects(parts), start=1):
-        box = tuple(slice(max(0, along.start - 1), along.stop + 1) for along in box)
+        box = widened(box, 1)
         hole = parts[box] == part
         rest = ndimage.binary_dilation(hole, _UP_AND_DOWN) & ~hole & ~solid[box]
         around = anatomy[box][ndimage.binary_dilation(hole) & solid[box]]

@@ -12,6 +12,7 @@ from meddiff_core.errors import InputError, listed
 from meddiff_core.transforms.dicom_files import images_in
 from meddiff_core.transforms.dicom_header import OWN_RESULT
 from meddiff_core.transforms.dicom_objects import refuse_dicom_object
+from meddiff_core.transforms.manifest import is_manifest, read_manifest
 from meddiff_core.transforms.own_results import made_from
 
 logger = logging.getLogger("meddiff")
@@ -41,11 +42,13 @@ def result_name(meta: Mapping, postfix: str) -> str:
     """Name without suffix of the result for a scan: `<stem>_<postfix>`, numbered where there are several.
 
     Args:
-        meta: metadata of the scan: `filename_or_obj`, and `number` where it is one of several results.
+        meta: metadata of the scan: `filename_or_obj`; `output` where a list of scans gives it another stem;
+            `number` where it is one of several results.
         postfix: says what was done.
     """
     number = meta.get("number", "")
-    return f"{scan_stem(meta['filename_or_obj'])}_{postfix}" + (f"_{number}" if number else "")
+    stem = meta.get("output") or scan_stem(meta["filename_or_obj"])
+    return f"{stem}_{postfix}" + (f"_{number}" if number else "")
 
 
 def list_scans(
@@ -59,8 +62,8 @@ def list_scans(
 
     Args:
         image: a volume file; a folder with a DICOM series (one scan); a folder of volume files and of
-            sub-folders with DICOM series, whose other contents are left out with a line; or a list of those.
-            None, a config's default, is refused.
+            sub-folders with DICOM series, whose other contents are left out with a line; a list of those; or
+            a file that lists scans, see `read_manifest`. None, a config's default, is refused.
         anatomy: its label map, for one scan a file, or a folder of masks named like organs; or a folder with
             a map, or such a folder, of the same name for each scan.
         lesion: the same for lesion masks.
@@ -79,6 +82,8 @@ def list_scans(
     given = list(image) if isinstance(image, list | tuple) else [image]
     for entry in given:
         _check_path("image", entry)
+    if len(given) == 1 and is_manifest(given[0]):
+        return _listed(Path(given[0]).expanduser(), {"anatomy": anatomy, "lesion": lesion, "organ": organ})
     paths = [scan for entry in given for scan in _expand(Path(entry).expanduser(), maps)]
     if not paths:
         raise InputError("The list of images is empty: name at least one CT.")
@@ -94,6 +99,24 @@ def list_scans(
         _check_path(name, folder)
         for item in items:
             item[name] = str(_companion(name, Path(folder).expanduser(), item["image"], len(items)))
+    return items
+
+
+def _listed(path: Path, maps: Mapping[str, PathLike | None]) -> list[dict[str, str]]:
+    """The items of a file that lists scans."""
+    for name, given in maps.items():
+        if given:
+            raise InputError(f"{path} lists scans: name their maps in its column {name}, not by an option.")
+    items = read_manifest(path)
+    names: dict[str, str] = {}
+    for item in items:
+        name = item.get("output") or scan_stem(item["image"])
+        if name in names:
+            raise InputError(
+                f"{names[name]} and {item['image']} would write results of the same name: give each a name "
+                f"in the column output of {path}."
+            )
+        names[name] = item["image"]
     return items
 
 

@@ -97,10 +97,13 @@ def test_a_misspelt_option_is_refused_before_anything_runs(name, scans, tmp_path
     ],
 )
 def test_training_refuses_it_too(bundle, name, config):
-    workflow = bundle(name, config, workflow_type="train", max_epoch=3)
-    with pytest.raises(RuntimeError) as caught:
-        workflow.run()
-    assert user_sentence(caught.value) == "There is no option max_epoch: did you mean max_epochs?"
+    for option, sentence in (
+        ({"max_epoch": 3}, "There is no option max_epoch: did you mean max_epochs?"),
+        ({"seed": "abc"}, "seed is 'abc': use a whole number from 0 to 4294967295."),
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            bundle(name, config, workflow_type="train", **option)
+        assert user_sentence(caught.value) == sentence
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in OF_MAPS])

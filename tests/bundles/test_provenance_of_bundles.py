@@ -16,8 +16,8 @@ WHERE = {
 }
 """Where things lie is not to be written down."""
 NO_EFFECT = {
-    *("displayable_configs", "presets", "chosen", "report", "output_format", "keep_identifiers"),
-    *("memory_limit", "split_windows", "dry_run"),
+    *("displayable_configs", "presets", "chosen", "report", "initialize"),
+    *("memory_limit", "split_windows", "dry_run", "part", "existing", "journal"),
 }
 """What changes nothing in the voxels."""
 

@@ -19,6 +19,7 @@ from fire.parser import DefaultParseValue
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from meddiff_core.evaluation.journal import Journal
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
 from meddiff_core.phantoms import make_phantom
 
@@ -34,7 +35,8 @@ SMALLER = {
     "ct_super_resolution/configs/train.json": "--train#random_transforms#0#max_voxel_mm 20",
     "segmenter.json": "--epoch_length 1 --max_epochs 1 --patch_size 32 --batch_size 1 --voxel_size 10",
     "ct_anomaly_detection/configs/inference.json": "--samples 1",
-    "ct_lesion_generation/configs/inference.json": "--steps 1 --lesion_diameter [40,50]",
+    "ct_lesion_generation/configs/inference.json --": "--steps 1 --lesion_diameter [40,50]",
+    "ct_lesion_generation/configs/evaluate.json": "--steps 1",
     "ct_lesion_inpainting/configs/inference.json": "--steps 1 --lesion_diameter [40,50] --samples 2",
     "ct_synthesis/configs/inference.json": "--steps 1",
     "ct_lesion_inpainting/configs/evaluate.json": "--samples 1",
@@ -94,6 +96,10 @@ def make_files(folder: Path) -> None:
     healthy = {"image": "my_cts/patient1.nii.gz", "region": "chest", "organ_name": "lung"}
     lists = {"validation": [item], "reference": [healthy]}
     (folder / "lesions.json").write_text(json.dumps(lists))
+    (folder / "scans.csv").write_text("image,output\nscan.nii.gz,one\nmy_cts/patient1.nii.gz,two\n")
+    (folder / "out").mkdir()
+    for name in ("scan.nii.gz", "my_cts/patient1.nii.gz"):
+        Journal(folder / "out" / "journal.jsonl").write(name, "", "done")
     (folder / "names.json").write_text(json.dumps({"_tumour": {"1": "body"}}))
     for kind in ("slices", "masks"):
         (folder / kind).mkdir()

@@ -22,6 +22,7 @@ from meddiff_core.transforms import anatomy_input
 
 COMMANDS = all_commands()
 NOT_RUN = {
+    "seq ": "processes beside each other: tests/bundles/test_many_scans.py runs parts",
     "make ": "installs an environment or starts a server; that the target exists is tested below",
     "torchrun ": "several processes: test_readme.py runs it, on two",
     "curl ": "asks a running MONAI Label server: tests/monailabel",
@@ -40,6 +41,9 @@ NOT_RUN = {
     "python tools/ablation.py ": "five trainings, in processes of their own: tests/tools/test_ablation.py",
 }
 """How commands begin that no test runs here, and why."""
+
+JOBS = {"slurm", "yaml"}
+"""Languages of the blocks that are jobs of a cluster."""
 
 NOT_OURS = {"help", "no-deps"}
 """Options of other programs."""
@@ -123,6 +127,16 @@ def test_a_package_is_checked_and_unpacked(files, tmp_path):
     (tmp_path / "unpacked" / "ct_denoising" / "LICENSE").write_text("other")
     check = block.splitlines()[-1]
     assert subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True).returncode != 0
+
+
+def test_the_jobs_of_clusters_are_whole():
+    jobs = {language: content for language, content in blocks("docs/many_scans.md") if language in JOBS}
+    assert jobs.keys() == JOBS
+    subprocess.run(["bash", "-n", "-c", jobs["slurm"]], check=True)
+    known = ConfigParser.load_config_file(ROOT / "bundles/ct_denoising/configs/inference.json").keys()
+    for content in jobs.values():
+        options = set(re.findall(r"--(\w+)", re.sub("#SBATCH.*", "", content)))
+        assert {"image", "output_dir", "part", "existing"} <= options <= known | {"config_file"}
 
 
 def test_no_exception_is_left_over():

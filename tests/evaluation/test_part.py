@@ -31,6 +31,14 @@ def test_nothing_is_lost_and_nothing_taken_twice(count):
             {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "4"},
             "1/4",
         ),
+        (
+            "auto",
+            {
+                **{"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_MIN": "1"},
+                **{"SLURM_ARRAY_TASK_STEP": "2", "SLURM_ARRAY_TASK_COUNT": "3"},
+            },
+            "3/3",
+        ),
         ("auto/3", {"JOB_COMPLETION_INDEX": "2"}, "3/3"),
     ],
 )

@@ -14,6 +14,7 @@ from monai.handlers import MeanSquaredError
 from monai.transforms import Compose
 
 from meddiff_core.errors import InputError, show_sentences, user_sentence
+from meddiff_core.evaluation.batch import Batch
 from meddiff_core.evaluation.scan_dataset import ScanDataset
 from meddiff_core.evaluation.scan_evaluator import ScanEvaluator
 from meddiff_core.inferers.windows import Runtime
@@ -34,7 +35,9 @@ def folder(tmp_path, hu, save_nifti):
 
 
 def evaluator(image, out, inferer=None, part=None, **options):
-    loader = DataLoader(ScanDataset(image, LoadCTd(), part=part), batch_size=1, num_workers=0)
+    loader = DataLoader(
+        ScanDataset(image, LoadCTd(), batch=Batch(Results(out), [], part=part)), batch_size=1, num_workers=0
+    )
     return ScanEvaluator(
         device=torch.device("cpu"),
         val_data_loader=loader,

@@ -6,8 +6,9 @@ from monai.data import MetaTensor
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import InputError
+from meddiff_core.reports.beside import in_ras
 from meddiff_core.reports.change_picture import before_after_picture
-from meddiff_core.reports.picture import SavePictured, in_ras
+from meddiff_core.reports.picture import SavePictured
 from meddiff_core.transforms.results import Results
 
 
