@@ -22,7 +22,13 @@ class KnownImage:
         self.timesteps: list[int] = []
         self.regions: list[int] = []
 
-    def __call__(self, x: torch.Tensor, timesteps: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self,
+        x: torch.Tensor,
+        timesteps: torch.Tensor,
+        class_labels: torch.Tensor,
+        noise_code: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         self.inputs.append(x.clone())
         self.timesteps += timesteps.tolist()
         self.regions += class_labels.tolist()

@@ -162,7 +162,7 @@ def test_denoised_air_is_the_scans_own_level():
     def corner(**options):
         seen = []
 
-        def network(x, timesteps, class_labels):
+        def network(x, timesteps, class_labels, noise_code=None):
             seen.append(x[:, 0].numel())
             return torch.zeros_like(x[:, :1])
 
