@@ -141,7 +141,7 @@ def test_the_overlay_for_several_processes_is_the_same_in_all():
     # what it replaces must not be what a bundle adds to
     plain = {"dataset": "@dataset", "batch_size": 1, "num_workers": 0, "_target_": "DataLoader"}
     assert all(config(name)["dataloader"] == plain for name in TASKS)
-    assert all(config(name)["run"] == ["$@evaluator.run()"] for name in TASKS)
+    assert all(config(name)["run"] == ["@start", "$@evaluator.run()"] for name in TASKS)
 
 
 def test_without_torchrun_the_overlay_says_so(start, monkeypatch):

@@ -102,7 +102,7 @@ def test_training_refuses_it_too(bundle, name, config):
         ({"seed": "abc"}, "seed is 'abc': use a whole number from 0 to 4294967295."),
     ):
         with pytest.raises(RuntimeError) as caught:
-            bundle(name, config, workflow_type="train", **option)
+            bundle(name, config, workflow_type="train", **option).run()
         assert user_sentence(caught.value) == sentence
 
 

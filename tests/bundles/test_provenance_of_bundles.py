@@ -12,11 +12,11 @@ from meddiff_core.transforms.results import DESCRIPTION_LENGTH
 
 WHERE = {
     *("bundle_root", "foundation_root", "generation_root", "foundation_weights", "control_weights"),
-    *("image", "dataset_dir", "output_dir"),
+    *("image", "dataset_dir", "output_dir", "local_weights", "network_weights"),
 }
 """Where things lie is not to be written down."""
 NO_EFFECT = {
-    *("displayable_configs", "presets", "chosen", "report", "initialize"),
+    *("displayable_configs", "presets", "chosen", "settings", "usual", "report", "start"),
     *("memory_limit", "split_windows", "dry_run", "part", "existing", "journal"),
 }
 """What changes nothing in the voxels."""
