@@ -60,8 +60,9 @@ GEOMETRIES = {
 
 CLOSE = {"gantry tilt": 3.0}
 """Mean difference in HU where the voxels' size differs a little, too."""
-ROUNDING = 0.05
-"""Else: which of two labels is nearer to a lesion may hang on the last digit of the voxels' size."""
+ROUNDING = {"ct_lesion_generation": 1.0}
+"""By bundle, else 0.05: which of two labels is nearer to a lesion may hang on the last digit of the voxels'
+size, and sampling carries that on."""
 
 
 def run_on(name, folder, change=None):
@@ -99,7 +100,7 @@ def test_orientation(name, geometry, plain, tmp_path):
             np.testing.assert_allclose(result.affine, source.affine, atol=1e-4)
         if name != "ct_super_resolution" or geometry not in CLOSE:
             difference = np.abs(in_ras(result).astype(float) - expected)
-            assert difference.mean() <= CLOSE.get(geometry, ROUNDING)
+            assert difference.mean() <= CLOSE.get(geometry, ROUNDING.get(name, 0.05))
 
 
 def edges(image):

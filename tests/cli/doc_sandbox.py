@@ -84,6 +84,8 @@ def make_files(folder: Path) -> None:
     for number in range(3):
         phantom = make_phantom("chest", SHAPE, SPACING, seed=number, lesions=3)
         lesion = binary_dilation(phantom.lesion).astype(np.uint8)  # some were a single voxel
+        _save(folder / "pool" / f"made{number}.nii.gz", phantom.hu.astype(np.int16), phantom.affine)
+        _save(folder / "pool" / f"made{number}_mask.nii.gz", lesion, phantom.affine)
         for kind in ("my_cts", "my_cts_with_lesions"):
             _save(folder / kind / f"patient{number}.nii.gz", phantom.hu.astype(np.int16), phantom.affine)
         _save(folder / kind / f"patient{number}_tumour.nii.gz", lesion, phantom.affine)
