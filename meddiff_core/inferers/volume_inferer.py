@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer
-from tqdm import tqdm
 
 from meddiff_core.conditions.regions import FULL, region_id
 from meddiff_core.conditions.window_edge import join_at_window_edge
@@ -21,6 +20,7 @@ from meddiff_core.distributed import rank
 from meddiff_core.inferers.cost import Cost, DryRun
 from meddiff_core.inferers.known_part import KnownPart, air_level, content_of_scan
 from meddiff_core.inferers.memory import Memory
+from meddiff_core.inferers.progress import progress
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.whole_range import outside_volume, place_window, seen_without_network
 from meddiff_core.inferers.windowed import Network, WindowedDenoiser
@@ -143,8 +143,7 @@ class VolumeInferer(Inferer):
         if self.dry_run is not None:
             yield self.dry_run(denoiser, cost)
             return
-        form = "{l_bar}{bar}| {n:.1f}/{total} steps [{elapsed}<{remaining}]"
-        with tqdm(total=evaluations, bar_format=form, disable=None if self.runtime.progress else True) as bar:
+        with progress(evaluations, self.runtime.progress) as bar:
             denoiser.on_progress = bar.update
             yield denoiser
 
