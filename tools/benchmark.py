@@ -16,6 +16,7 @@ from benchmarks import denoising as denoising_benchmark
 from benchmarks import foundation as foundation_benchmark
 from benchmarks import inference as inference_benchmark
 from benchmarks import lesion as lesion_benchmark
+from benchmarks import small_structures as small_structures_benchmark
 from benchmarks import super_resolution as super_resolution_benchmark
 from benchmarks.anomaly_cases import phantom_cases, read_cases
 from benchmarks.anomaly_methods import make_method as anomaly_method
@@ -181,6 +182,7 @@ def super_resolution(
     slabs: Words | int = "2,4",
     block: str | Sequence[int] | None = "192,192,64",
     methods: Words = "trilinear,trilinear_projected,cubic,cubic_projected,smooth,smooth_in_range,ours_1",
+    axis: int | str = "auto",
     drop_slices: int = 1,
     weights: str | None = None,
 ) -> None:
@@ -195,14 +197,36 @@ def super_resolution(
         block: voxels of the central block; None for the whole scan.
         methods: nearest, trilinear, cubic, each also with _projected (agrees with the thick slices), smooth,
             smooth_in_range (the condition of ours), ours_N (N steps).
+        axis: across the slices: 0 (sagittal), 1 (coronal), 2 (axial), or auto, the one of the thickest voxels.
         drop_slices: thick slices at either end whose thin ones do not count.
         weights: trained part of ours, such as a checkpoint's; default that of the bundle.
     """
     chosen = [_slab(word) for word in words_of(slabs)]
     scans, size = _scans(images, regions), _sizes(block)
-    cases = [make_thick(scan, slab, size) for scan in scans for slab in chosen]
+    cases = [make_thick(scan, slab, size, axis) for scan in scans for slab in chosen]
     measure = partial(super_resolution_benchmark.measure, drop_slices=drop_slices, weights=_path(weights))
     table, path = super_resolution_benchmark.TABLE, Path(output_dir, "super_resolution")
+    print(table.page(table.fill(path, cases, words_of(methods), measure)))
+
+
+def small_structures(
+    output_dir: str,
+    slabs: Words | int = "3,5,5/2.5,5/7",
+    methods: Words = "trilinear,cubic,cubic_projected,smooth,smooth_in_range,ours_1",
+    weights: str | None = None,
+) -> None:
+    """Make thin slices of small nodules and vessels from thick ones; write a table as Markdown and JSON.
+
+    Args:
+        output_dir: where `small_structures.md` and `small_structures.json` go.
+        slabs: as in super_resolution; thin slices are 1 mm.
+        methods: as in super_resolution.
+        weights: trained part of ours, such as a checkpoint's; default that of the bundle.
+    """
+    scan = small_structures_benchmark.phantom()
+    cases = [make_thick(scan, _slab(word), None, axis=2) for word in words_of(slabs)]
+    measure = partial(small_structures_benchmark.measure, weights=_path(weights))
+    table, path = small_structures_benchmark.TABLE, Path(output_dir, "small_structures")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
 
 
@@ -267,6 +291,7 @@ COMMANDS = {
     "anomaly": anomaly,
     "lesion": lesion,
     "super_resolution": super_resolution,
+    "small_structures": small_structures,
     "inference": inference,
 }
 

@@ -62,6 +62,15 @@ def test_slices_that_overlap_and_leave_gaps(measure, weights, tmp_path):
     assert "| 4 every 2 to 1 |" in (tmp_path / "out" / "super_resolution.md").read_text()
 
 
+def test_slices_across_another_axis(measure):
+    """The file stores the patient's right, front and head as its second (24), third (20) and first axis."""
+    assert [measure(axis=axis, methods="nearest")[0]["shape"] for axis in (0, 1, 2)] == [
+        [20, 34, 24],
+        [24, 34, 20],
+        [24, 20, 32],
+    ]
+
+
 def test_better_methods_score_better_and_only_projected_ones_agree(measure):
     rows = {row["method"]: row for row in measure()}
     psnr = {name: row["psnr"] for name, row in rows.items()}
@@ -92,6 +101,7 @@ def test_end_slices_are_dropped_as_asked(measure):
         ({"methods": "ours"}, "ours"),
         ({"slabs": 1}, "factor is 1.0"),
         ({"slabs": "two"}, "factor is 'two'"),
+        ({"axis": 3}, "axis is '3'"),
         ({"block": "16,16,8"}, "patient has 2 thick slices"),
         ({"methods": "ours_1", "weights": "nowhere/models/model.pt"}, "Weights nowhere"),
     ],

@@ -14,6 +14,7 @@ from meddiff_core.physics.low_dose import simulate_low_dose
 from meddiff_core.physics.slab_layout import SlabLayout
 from meddiff_core.transforms.low_dose import item_seed
 from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
+from meddiff_core.transforms.slices_last import SlicesLastd
 from meddiff_core.transforms.thin_slices import layout_between
 
 # Values are clipped to 1.5 HU windows, not to 1: clipping bends the noise at its ends (0.2 to 0.45 dB).
@@ -45,6 +46,16 @@ class Degraded:
     def tensor(self) -> MetaTensor:
         """What the methods get, as `(1, X, Y, Z)`."""
         return volume_tensor(self.seen, self.affine, self.scan.name)
+
+    @property
+    def slices_mm(self) -> dict[str, float]:
+        """Thickness of thin and thick slices, and distance of the thick ones."""
+        thin = self.scan.spacing[2]
+        return {
+            "thin_mm": round(thin, 3),
+            "thick_mm": round(self.level * thin, 3),
+            "distance_mm": round(float(self.tensor.pixdim[2]), 3),
+        }
 
     @cached_property
     def layout(self) -> SlabLayout:
@@ -82,17 +93,21 @@ def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] |
     )
 
 
-def make_thick(scan: Scan, slab: tuple[float, float], block: Sequence[int] | None) -> Degraded:
+def make_thick(
+    scan: Scan, slab: tuple[float, float], block: Sequence[int] | None, axis: int | str = "auto"
+) -> Degraded:
     """Cut the central block to whole slabs and take their means, rounded to HU as a scanner stores them.
 
     Args:
         scan: thin scan.
         slab: thin slices from one thick one to the next, and thin slices that a thick one is the mean of.
         block: voxels per axis, cut to the scan where that is smaller; None for the whole scan.
+        axis: the axis across the slices, see `SlicesLastd`, which turns the block.
     """
     start, size = central_block(scan.hu, block)
     factor, width = slab
-    pair = SimulateThickSlicesd("image", factor, width)({"image": scan.cut(start, size).tensor})
+    turned = SlicesLastd("image", axis)({"image": scan.cut(start, size).tensor})
+    pair = SimulateThickSlicesd("image", factor, width)(turned)
     thin, thick = pair["label"], pair["image"].round()
     return Degraded(
         scan=Scan(scan.name, thin[0].numpy(), thin.affine.numpy(), scan.region),

@@ -17,7 +17,7 @@ from meddiff_core.metrics.overshoot import overshoot
 from meddiff_core.metrics.slice_quality import slice_psnr, slice_ssim
 
 
-def _slices(row: dict) -> str:
+def slices(row: dict) -> str:
     """Thickness and, where they are not side by side, distance of the thick slices, and of the thin ones."""
     thick, every = row["thick_mm"], row["distance_mm"]
     return f"{thick:g}{'' if thick == every else f' every {every:g}'} to {row['thin_mm']:g}"
@@ -35,7 +35,7 @@ TABLE = Table(
     {
         "volume": itemgetter("volume"),
         "region": itemgetter("region"),
-        "slices, mm": _slices,
+        "slices, mm": slices,
         "block": sizes("shape"),
         "method": itemgetter("method"),
         "PSNR": number("psnr", 2),
@@ -83,9 +83,7 @@ def measure(case: Degraded, method: str, drop_slices: int, weights: Path | None 
         "volume": case.scan.name,
         "region": case.scan.region,
         "factor": case.layout.factor,
-        "thin_mm": round(case.scan.spacing[2], 3),
-        "thick_mm": round(case.level * case.scan.spacing[2], 3),
-        "distance_mm": round(float(case.tensor.pixdim[2]), 3),
+        **case.slices_mm,
         "shape": list(thin.shape),
         "drop_slices": drop_slices,
         "method": method,
