@@ -14,10 +14,11 @@ import monai.bundle
 import nibabel as nib
 import numpy as np
 import torch
-from doc_commands import ROOT, Command
+from doc_commands import ROOT
 from fire.parser import DefaultParseValue
 from PIL import Image
 from scipy.ndimage import binary_dilation
+from zoo_rules.markdown import Command
 
 from meddiff_core.evaluation.journal import Journal
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
