@@ -92,6 +92,7 @@ def make_files(folder: Path) -> None:
         _save(folder / kind / f"patient{number}_tumour.nii.gz", lesion, phantom.affine)
         if number == 0:
             names = {"scan": phantom.hu, "thin": phantom.hu, "mask": lesion}
+            names["liver_and_tumours"] = np.where(lesion, 2, phantom.anatomy > 0)
             for name, volume in (names | {"anatomy": phantom.anatomy}).items():
                 dtype = np.int16 if volume is phantom.hu else np.uint8
                 _save(folder / f"{name}.nii.gz", volume.astype(dtype), phantom.affine)
