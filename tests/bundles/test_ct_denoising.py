@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import user_sentence
 from meddiff_core.metrics.image_quality import psnr
+
+BUNDLES = Path(__file__).parents[2] / "bundles"
 
 
 def denoise(bundle, image, output_dir, **options):
@@ -75,6 +79,28 @@ def test_the_whole_range_is_denoised_and_padding_is_kept(bundle, scans, tmp_path
     assert after < before
 
 
+def test_the_network_adapts_to_the_scan_and_its_weights_serve_again(bundle, scans, tmp_path):
+    denoise(bundle, str(scans["noisy"]), tmp_path, adapt=0.05, save_adapted=True)
+    scan = json.loads((tmp_path / "noisy_denoised.json").read_text())["scan"]
+    assert scan["adapt_iterations"] > 0 and scan["adapt_minutes"] < 1
+    assert scan["adapt_check_after"] < scan["adapt_check_before"]
+    weights = tmp_path / "noisy_adapted.pt"
+    state = torch.load(weights, weights_only=True)
+    shipped = torch.load(BUNDLES / "ct_foundation" / "models" / "model.pt", weights_only=True)
+    changed = {name.split(".")[0] for name in state if not torch.equal(state[name], shipped[name])}
+    assert changed == {"detail"}
+    denoise(bundle, str(scans["noisy"]), tmp_path / "again", foundation_weights=str(weights))
+    first, again = (read(folder / "noisy_denoised.nii.gz") for folder in (tmp_path, tmp_path / "again"))
+    assert np.abs(first - again).mean() < 1  # saved in float16
+
+
+def test_too_few_slices_teach_nothing(bundle, scans, tmp_path, save_nifti):
+    path = save_nifti(tmp_path / "few.nii.gz", read(scans["noisy"])[:, :, :3].astype(np.int16), np.eye(4))
+    with pytest.raises(SystemExit, match="adapt needs 8 slices or more .* 64 x 64 x 3 voxels: leave adapt out"):
+        denoise(bundle, str(path), tmp_path / "out", adapt=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_same_run_same_bytes(bundle, scans, tmp_path):
     for folder in ("a", "b"):
         denoise(bundle, str(scans["noisy"]), tmp_path / folder, steps=2)
@@ -117,6 +143,8 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
         ({"noise_level": -3}, "noise_level is -3"),
         ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
+        ({"adapt": -1}, "adapt is -1: use a number of minutes"),
+        ({"save_adapted": True}, "save_adapted has nothing to save: give adapt"),
         ({"strength": 130}, "strength is 130: use a percentage from 0 to 100"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
