@@ -27,7 +27,7 @@ class SavePaged(BesideResult):
 
     Args:
         keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
-            first, and `filename_or_obj`, of which only the last part appears.
+            first, `filename_or_obj`, of which only the last part appears, and `findings`, if any.
         volumes: title and key of one CT in HU, or of two to compare, such as
             `{"input": "original", "denoised": "pred"}`, all on one grid.
         results: where to write, and the record that is shown.
@@ -53,7 +53,8 @@ class SavePaged(BesideResult):
     ) -> None:
         overlays = {name: volumes[name] for name in self.overlays}
         shown = {name: volume for name, volume in volumes.items() if name not in overlays}
-        write_page(path, shown, overlays, spacing, self.results.record(meta))
+        found = {"findings": meta["findings"]} if "findings" in meta else {}
+        write_page(path, shown, overlays, spacing, self.results.record(meta) | found)
 
 
 def write_page(
@@ -72,7 +73,7 @@ def write_page(
             to compare.
         overlays: title and mask, label map or map in HU, same shape.
         spacing: voxel size in mm.
-        record: of `Results.record`; its region's window is shown first.
+        record: of `Results.record`; its region's window is shown first, its `findings` are listed.
         max_voxels: of all CTs together; voxels are joined, and the page says so, where there are more.
 
     Raises:
