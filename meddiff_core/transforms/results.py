@@ -26,7 +26,7 @@ DESCRIPTION_LENGTH = 79
 INTENDED_USE = "research use only"
 
 _SCAN_FACTS = (
-    *("region", "region_reason", "noise_level", "sample", "number"),
+    *("region", "region_reason", "noise_level", "removed_structure", "sample", "number"),
     *MADE_FACTS,
 )
 """Facts that transforms and inferers note in the metadata and that name no patient."""

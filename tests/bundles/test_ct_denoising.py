@@ -53,6 +53,14 @@ def test_strength_goes_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp
     assert np.abs(results[100] - results[0]).mean() > 5
 
 
+def test_the_record_says_that_no_anatomy_went(bundle, scans, tmp_path, caplog):
+    with caplog.at_level("WARNING", logger="meddiff"):
+        denoise(bundle, str(scans["noisy"]), tmp_path)
+    record = json.loads((tmp_path / "noisy_denoised.json").read_text())
+    assert 0 <= record["scan"]["removed_structure"] < 0.2
+    assert "Anatomy may have gone" not in caplog.text
+
+
 @pytest.mark.parametrize("slices", [2, 5])
 def test_few_slices_are_denoised(bundle, scans, tmp_path, save_nifti, slices):
     affine = nib.load(scans["noisy"]).affine
