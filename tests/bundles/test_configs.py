@@ -16,7 +16,17 @@ CHANNELS = 5
 OF_THE_TASK = {
     "inference.json": {
         *("dataset_dir", "displayable_configs", "network_def", "network", "results", "preprocessing"),
-        *("batch", "dataset", "adaptation", "inferer", "postprocessing", "steps", "timestep", "samples", "presets"),
+        *(
+            "batch",
+            "dataset",
+            "adaptation",
+            "inferer",
+            "postprocessing",
+            "steps",
+            "timestep",
+            "samples",
+            "presets",
+        ),
         *("windows", "overlap", "window_size", "moving_windows", "skip_air"),
         *("foundation_weights", "control_weights"),
     },

@@ -104,7 +104,9 @@ def test_the_network_adapts_to_the_scan_and_its_weights_serve_again(bundle, scan
 
 def test_too_few_slices_teach_nothing(bundle, scans, tmp_path, save_nifti):
     path = save_nifti(tmp_path / "few.nii.gz", read(scans["noisy"])[:, :, :3].astype(np.int16), np.eye(4))
-    with pytest.raises(SystemExit, match="adapt needs 8 slices or more .* 64 x 64 x 3 voxels: leave adapt out"):
+    with pytest.raises(
+        SystemExit, match="adapt needs 8 slices or more .* 64 x 64 x 3 voxels: leave adapt out"
+    ):
         denoise(bundle, str(path), tmp_path / "out", adapt=1)
     assert not (tmp_path / "out").exists()
 

@@ -55,8 +55,13 @@ def test_without_a_fall_the_network_itself_comes_back(network):
     assert facts["adapt_iterations"] == 0 and facts["adapt_check_after"] == facts["adapt_check_before"]
 
 
+def test_a_fall_of_two_percent_is_none(network):
+    _, learned, facts = adapt(network, lambda n: 100 - min(2, factor(n)))
+    assert learned is network and facts["adapt_check_after"] == facts["adapt_check_before"] == 99
+
+
 def test_it_ends_in_time(network):
-    _, learned, facts = adapt(network, lambda n: -factor(n), minutes=1e-6)
+    _, learned, facts = adapt(network, lambda n: 1.0 if factor(n) > 1 else 2.0, minutes=1e-6)
     assert facts["adapt_iterations"] == 1 and factor(learned) > 1
 
 
