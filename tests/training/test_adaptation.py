@@ -33,7 +33,7 @@ def network():
 
 
 def adapt(network, check, minutes=1.0):
-    """Train a network of one factor with a learning rate that takes it from 1 to 2 in about 100 iterations."""
+    """Train a network of one factor towards 2, which takes about 100 iterations."""
     lesson = Lesson({"image": torch.ones(1, 2, 2, 2)}, Compose([]), Twice(), nn.MSELoss(), check)
     adaptation = Adaptation(minutes, 0.02, runtime=Runtime(precision="float32", progress=False))
     return adaptation, *adaptation.learn(network, lambda whole: whole, lesson)
@@ -72,7 +72,7 @@ def test_each_scan_starts_anew_and_the_same_draws_follow(network):
 
 @pytest.mark.parametrize("minutes", [-1, "long", True, float("nan")])
 def test_minutes_are_checked(minutes):
-    with pytest.raises(InputError, match="adapt is .*: use a number of minutes"):
+    with pytest.raises(InputError, match=r"adapt is .*: use a number of minutes"):
         Adaptation(minutes)
 
 
