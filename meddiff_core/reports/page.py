@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 import numpy as np
+from monai.config import KeysCollection
 
 from meddiff_core.files import whole_file
 from meddiff_core.reports.beside import BesideResult
@@ -26,10 +27,10 @@ class SavePaged(BesideResult):
     """Write `<stem>_<postfix>.html`, a result to scroll through; for postprocessing, after `Invertd`.
 
     Args:
-        keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
+        keys: results, MetaTensors `(1, X, Y, Z)`. The meta names the `region`, whose window is shown
             first, `filename_or_obj`, of which only the last part appears, and `findings`, if any.
-        volumes: title and key of one CT in HU, or of two to compare, such as
-            `{"input": "original", "denoised": "pred"}`, all on one grid.
+        volumes: title and key (None for the result) of one CT in HU, or of two to compare, such as
+            `{"input": "original", "denoised": None}`, all on one grid.
         results: where to write, and the record that is shown.
         overlays: title and key of masks, label maps, or maps in HU on the same grid; default none.
         postfix: says what was done, in the file's name. Default "denoised".
@@ -39,8 +40,8 @@ class SavePaged(BesideResult):
 
     def __init__(
         self,
-        keys: str,
-        volumes: Mapping[str, str],
+        keys: KeysCollection,
+        volumes: Mapping[str, str | None],
         results: Results,
         overlays: Mapping[str, str] | None = None,
         postfix: str = "denoised",

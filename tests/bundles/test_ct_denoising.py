@@ -39,14 +39,26 @@ def test_noise_falls_and_the_grid_stays(bundle, scans, tmp_path, steps):
     assert (tmp_path / "noisy_denoised.png").stat().st_size > 10_000
 
 
-def test_strength_goes_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp_path):
-    results = {}
-    for strength in (0, 50, 100):
-        denoise(bundle, str(scans["noisy"]), tmp_path / str(strength), strength=strength)
-        results[strength] = read(tmp_path / str(strength) / "noisy_denoised.nii.gz")
+def test_strengths_go_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp_path):
+    denoise(bundle, str(scans["noisy"]), tmp_path, strength=[0, 50, 100], report=True)
+    names = {
+        f"noisy_denoised_{n}{end}" for n in (0, 50, 100) for end in (".nii.gz", ".png", ".json", ".html")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == names
+    results = {n: read(tmp_path / f"noisy_denoised_{n}.nii.gz") for n in (0, 50, 100)}
     np.testing.assert_array_equal(results[0], read(scans["noisy"]))
     np.testing.assert_allclose(results[50], (results[0] + results[100]) / 2, atol=1)
     assert np.abs(results[100] - results[0]).mean() > 5
+    records = [json.loads((tmp_path / f"noisy_denoised_{n}.json").read_text()) for n in (50, 100)]
+    assert [record["scan"]["strength"] for record in records] == [50, 100]
+    assert b"denoised 50" in nib.load(tmp_path / "noisy_denoised_50.nii.gz").header["descrip"].tobytes()
+
+
+def test_several_strengths_are_done_once(bundle, scans, tmp_path, caplog):
+    for strength in ([30, 60], [30, 60]):
+        with caplog.at_level("INFO", logger="meddiff"):
+            denoise(bundle, str(scans["noisy"]), tmp_path, strength=strength, existing="skip")
+    assert "Done already" in caplog.text
 
 
 def test_the_record_says_that_no_anatomy_went(bundle, scans, tmp_path, caplog):
@@ -125,6 +137,9 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
         ({"noise_level": -3}, "noise_level is -3"),
         ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
+        ({"strength": [50, 130]}, "strength is 130: use a percentage from 0 to 100"),
+        ({"strength": "50,100"}, "strength is '50,100': use .*or several such as \\[50,100\\]"),
+        ({"strength": [50, 50.0]}, "strength is .*none twice"),
         ({"strength": 130}, "strength is 130: use a percentage from 0 to 100"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),
