@@ -46,11 +46,13 @@ def lung_vessel_share(
     Returns:
         float32 `(X, Y, Z)` in [0, 1], 0 outside the lungs and in pieces of lung below 20 ml.
     """
+    share = np.zeros(lung.shape, dtype=np.float32)
+    if lung.sum() * np.prod(spacing) / 1000 < _LEAST_ML:
+        return share
     zoom = np.asarray(spacing, dtype=float) / _GRID_MM
     coarse = ndimage.zoom(lung.astype(np.float32), zoom, order=1, grid_mode=True, mode="nearest") > 0.5
     middle = np.array(ndimage.center_of_mass(body)) * zoom
     pieces, _ = ndimage.label(coarse)
-    share = np.zeros(lung.shape, dtype=np.float32)
     for number, box in enumerate(ndimage.find_objects(pieces), start=1):
         piece = pieces[box] == number
         if piece.sum() * _GRID_MM**3 / 1000 < _LEAST_ML:
