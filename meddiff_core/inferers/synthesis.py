@@ -56,7 +56,6 @@ class SynthesisInferer(VolumeInferer):
         seed: seed of the noise; the input's meta may add to it by `sample`, for several volumes of one map.
         coarse_to_fine: False samples at patch level alone, from pure noise: the plain recipe.
         use_anatomy: False leaves the map out; only its grid is used.
-        image_size: voxels per axis at image level; a shorter axis stays as it is.
         tissue: mean HU of organs and tissues, and how often a volume with others is sampled again; default
             `TissueHU()`, which leaves them to the network.
         fine_structure: vessels and noise; default `FineStructure()`: none but the network's own.
@@ -67,6 +66,9 @@ class SynthesisInferer(VolumeInferer):
     Raises:
         InputError: for an option outside its range.
     """
+
+    image_size = 64
+    """Most voxels per axis at image level; a shorter axis stays as it is."""
 
     refine_from = 800
     """Timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of the image
@@ -80,7 +82,6 @@ class SynthesisInferer(VolumeInferer):
         seed: int = 0,
         coarse_to_fine: bool = True,
         use_anatomy: bool = True,
-        image_size: int = 64,
         tissue: TissueHU | None = None,
         fine_structure: FineStructure | None = None,
         solver: str = "ddpm",
@@ -89,7 +90,6 @@ class SynthesisInferer(VolumeInferer):
         super().__init__(schedule, **options)
         check_count("steps", steps)
         check_number("guidance_scale", guidance_scale, "a number of at least 0", lambda v: v >= 0)
-        check_count("image_size", image_size, 8)
         check_choice("solver", solver, SOLVERS)
         self.tissue = tissue or TissueHU()
         self.fine_structure = fine_structure or FineStructure()
@@ -98,7 +98,6 @@ class SynthesisInferer(VolumeInferer):
         self.seed = seed
         self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
         self.use_anatomy = check_flag("use_anatomy", use_anatomy)
-        self.image_size = int(image_size)
         self.solver = solver
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:

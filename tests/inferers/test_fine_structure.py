@@ -30,9 +30,8 @@ def synthesized(fine_structure, seed=0):
     labels = torch.full((1, 1, 40, 32, 24), float(label_id("body")))
     labels[:, :, 6:34, 6:26, 2:22] = LUNG
     inputs = MetaTensor(labels, affine=torch.diag(torch.tensor([3.0, 3, 3, 1])), meta={"region": "chest"})
-    inferer = SynthesisInferer(
-        NoiseSchedule(), fine_structure=fine_structure, **grouped(steps=4, image_size=20, seed=seed)
-    )
+    inferer = SynthesisInferer(NoiseSchedule(), fine_structure=fine_structure, **grouped(steps=4, seed=seed))
+    inferer.image_size = 20
     return inferer(inputs, lung_or_blood)[0, 0].numpy(), labels[0, 0].numpy()
 
 
