@@ -27,8 +27,8 @@ def load_task(name: str, bundles_dir: str | Path | None = None, **options: Any) 
     Args:
         name: of the bundle, such as `ct_denoising`.
         bundles_dir: folder that holds the bundle. Default: the folder that `MEDDIFF_BUNDLES` names, else
-            the bundles in an installed wheel, else `bundles` beside the package, else the zip of the bundle in
-            which `meddiff_core` lies, else `bundles` in the working folder.
+            the bundles in an installed wheel, else `bundles` beside the package, else the zip of the bundle
+            that holds `meddiff_core`, else `bundles` in the working folder.
         options: those of the bundle, such as `noise_level=30`.
 
     Returns:
