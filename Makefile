@@ -6,7 +6,7 @@ export PYTHONWARNINGS := ignore
 DENOISE := $(BIN)/python -m monai.bundle run --config_file bundles/ct_denoising/configs/inference.json \
 	--bundle_root bundles/ct_denoising --output_dir demo
 
-.PHONY: install demo test lint bench package monailabel test-monailabel clean
+.PHONY: install demo test test-slurm lint bench package monailabel test-monailabel clean
 
 install: $(VENV)/installed
 
@@ -36,6 +36,10 @@ test: install
 	@$(BIN)/python -m pytest tests/bundles & bundles=$$!; \
 	$(BIN)/python -m pytest --ignore tests/bundles; rest=$$?; \
 	wait $$bundles && exit $$rest
+
+# The Slurm job of docs/many_scans.md on a Slurm of this machine: as root, with Debian's slurm-wlm and munge.
+test-slurm: install
+	$(BIN)/python -m pytest tests/cluster -m slurm -rs
 
 lint: install
 	$(BIN)/python -m pip install --quiet -e ".[lint]"

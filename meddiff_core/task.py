@@ -27,8 +27,8 @@ def load_task(name: str, bundles_dir: str | Path | None = None, **options: Any) 
     Args:
         name: of the bundle, such as `ct_denoising`.
         bundles_dir: folder that holds the bundle. Default: the folder that `MEDDIFF_BUNDLES` names, else
-            `bundles` beside the package, else that of the package which holds `meddiff_core`, else `bundles`
-            in the working folder.
+            the bundles in an installed wheel, else `bundles` beside the package, else the zip of the bundle
+            that holds `meddiff_core`, else `bundles` in the working folder.
         options: those of the bundle, such as `noise_level=30`.
 
     Returns:
@@ -104,9 +104,10 @@ class Task:
 
 
 def _bundle(name: str, bundles_dir: str | Path | None) -> Path:
-    beside = Path(__file__).resolve().parents[1]
+    own = Path(__file__).resolve().parent
     named = bundles_dir or os.environ.get(BUNDLES_VARIABLE)
-    folders = [Path(named)] if named else [beside / "bundles", beside.parent, Path("bundles")]
+    own_places = [own / "bundles", own.parent / "bundles", own.parents[1], Path("bundles")]
+    folders = [Path(named)] if named else own_places
     for folder in folders:
         if (folder / name / "configs" / "inference.json").is_file():
             return (folder / name).resolve()

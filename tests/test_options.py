@@ -37,7 +37,7 @@ UNKNOWN = [
     (DENOISING, "Image", "did you mean image?"),
     (DENOISING, "outdir", "did you mean output_dir?"),
     (DENOISING, "logging_fil", "did you mean logging_file?"),
-    (DENOISING, "help", "there are anatomy, .*noise_level, .*window_size."),
+    (DENOISING, "help", "there are adapt, .*noise_level, .*window_size."),
     (DENOISING, "inferer#stepz", "did you mean inferer#steps?"),
     (DENOISING, "network_def#variantt", "did you mean network_def#variant?"),
     (DENOISING, "displayable_configs#noise", "did you mean displayable_configs#noise_level?"),

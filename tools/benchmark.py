@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import anomaly as anomaly_benchmark
 from benchmarks import denoising as denoising_benchmark
+from benchmarks import detectability as detectability_benchmark
 from benchmarks import foundation as foundation_benchmark
 from benchmarks import inference as inference_benchmark
 from benchmarks import lesion as lesion_benchmark
@@ -50,9 +51,9 @@ def denoising(
         output_dir: where `denoising.md` and `denoising.json` go.
         images: CTs or folders of them, comma-separated, or one data list; default a phantom of each region.
         regions: region of each image, comma-separated; one region serves all images.
-        sigma: noise standard deviation in [-1, 1]; for sinogram noise the fraction of the dose that is left.
+        sigma: noise standard deviation in [-1, 1]; sinogram noise has that of its dose.
         block: voxels of the central block; None for the whole scan.
-        kinds: white, correlated, sinogram.
+        kinds: white, correlated, correlated_smooth, correlated_sharp, and sinogram_25 for 25 % of the dose.
         methods: noisy, gaussian, tv, nlm, bm3d, bm4d, ours_N (N steps).
         seed: of the noise.
         peers_from: `denoising.json` of an earlier run; its peers are not measured again.
@@ -62,6 +63,30 @@ def denoising(
     measure = partial(denoising_benchmark.measure, noise_level=sigma, seed=seed, peers_from=_path(peers_from))
     table, path = denoising_benchmark.TABLE, Path(output_dir, "denoising")
     print(table.page(table.fill(path, cases, words_of(methods), measure)))
+
+
+def detectability(
+    output_dir: str,
+    doses: Words = "100,50,25,10",
+    methods: Words = "ours_1",
+    volumes: int = 32,
+    seed: int = 0,
+) -> None:
+    """Find discs of low contrast in simulated noise by a model observer; write a table as Markdown and JSON.
+
+    Args:
+        output_dir: where `detectability.md` and `detectability.json` go.
+        doses: percent that are left, comma-separated.
+        methods: of denoising that are told the noise: ours_N, bm3d, bm4d. Those that are tuned on the clean
+            volume would be told where the discs are.
+        volumes: with discs, and as many without, for each dose; 4 images of each disc in each.
+        seed: of the noise.
+    """
+    measure = partial(detectability_benchmark.measure, volumes=volumes, seed=seed)
+    table, path = detectability_benchmark.TABLE, Path(output_dir, "detectability")
+    print(
+        table.page(table.fill(path, [_percent(dose) for dose in words_of(doses)], words_of(methods), measure))
+    )
 
 
 def foundation(
@@ -281,6 +306,12 @@ def _slab(word: str) -> tuple[float | str, float | str]:
     return numbers[0], numbers[1]
 
 
+def _percent(word: str) -> int:
+    if not word.isdigit() or not 0 < int(word) <= 100:
+        raise InputError(f"A dose is {word!r}: use whole percentages from 1 to 100, such as 100,25.")
+    return int(word)
+
+
 def _path(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
@@ -288,6 +319,7 @@ def _path(value: str | None) -> Path | None:
 COMMANDS = {
     "foundation": foundation,
     "denoising": denoising,
+    "detectability": detectability,
     "anomaly": anomaly,
     "lesion": lesion,
     "super_resolution": super_resolution,

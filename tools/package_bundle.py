@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from package_documents import package_documents
 from release import ROOT, SUMS, WEIGHTS, chosen_bundles, weight_sources
 
 from meddiff_core.commands import run_command
@@ -74,7 +75,7 @@ def package_files(bundle: Path) -> dict[str, bytes]:
     named = [WEIGHTS, *(name for name in metadata["weights_sha256"] if name in files)]
     metadata["weights_sha256"] = {name: sha256_of(files[name]) for name in named}
     files["configs/metadata.json"] = _json(metadata)
-    files |= _documents(files["docs/README.md"], sources)
+    files |= package_documents(bundle) | {"docs/data_license.txt": _licences(sources)}
     files[SUMS] = _sums({name: sha256_of(data) for name, data in files.items()})
     return files
 
@@ -106,30 +107,13 @@ def _own_roots(config: bytes) -> bytes:
     return _json(content | roots) if roots else config
 
 
-def _documents(readme: bytes, sources: list[Path]) -> dict[str, bytes]:
-    """The documents that a bundle's own refer to, and the licences of all data behind the weights."""
-    licences = []
+def _licences(sources: list[Path]) -> bytes:
+    """The licences of all data behind the weights."""
+    parts = []
     for bundle in (source.parents[1] for source in sources):
         text = (bundle / "docs" / "data_license.txt").read_text(encoding="utf-8").strip()
-        licences.append(f"Weights of {bundle.name}\n\n{text}\n")
-    manual = (ROOT / "README.md").read_text(encoding="utf-8")
-    manual = manual.replace("](docs/", "](").replace("](bundles/", "](../../")
-    own = (
-        readme.decode("utf-8")
-        .replace("](../../../README.md", "](repository.md")
-        .replace("](../../../docs/", "](")
-    )
-    return {
-        "docs/README.md": own.encode(),
-        "docs/repository.md": manual.encode(),
-        "docs/data_license.txt": "\n".join(licences).encode(),
-    } | {f"docs/{path.name}": _page(path) for path in _files(ROOT / "docs")}
-
-
-def _page(path: Path) -> bytes:
-    """A document of the repository, with its links to bundles as they are beside the package."""
-    data = path.read_bytes()
-    return data.replace(b"](../bundles/", b"](../../") if path.suffix == ".md" else data
+        parts.append(f"Weights of {bundle.name}\n\n{text}\n")
+    return "\n".join(parts).encode()
 
 
 def _json(content: dict) -> bytes:

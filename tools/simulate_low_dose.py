@@ -20,7 +20,8 @@ def simulate_low_dose(
     Args:
         image: the CT: NIfTI, NRRD, MHA or the folder of a DICOM series.
         output: the NIfTI file to write.
-        kind: `white`, `correlated`, or `sinogram` for Poisson noise in the projections.
+        kind: `white`, `correlated` (also `correlated_smooth` and `correlated_sharp`, of other kernels), or
+            `sinogram` for Poisson noise in the projections.
         noise_level: standard deviation in HU; for `sinogram` the fraction of the dose left, such as 0.25.
         seed: same seed, same noise.
     """

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from release import BUNDLES, ROOT, chosen_bundles
-from zoo_rules.files import check_files, check_license, check_logging, check_readme, check_sums
+from zoo_rules.documents import check_package_readme, check_readme
+from zoo_rules.files import check_files, check_license, check_logging, check_sums
 from zoo_rules.metadata import check_metadata
 from zoo_rules.weights import check_weights
 from zoo_rules.workflow import check_inference, check_network, check_training
@@ -40,7 +41,7 @@ def failures(bundle: Path, packaged: bool = False) -> list[str]:
         check_network(bundle),
         check_inference(bundle),
         check_training(bundle),
-        check_sums(bundle) if packaged else iter(()),
+        *((check_sums(bundle), check_package_readme(bundle)) if packaged else ()),
     )
     return [sentence for rule in rules for sentence in _sentences(rule)]
 

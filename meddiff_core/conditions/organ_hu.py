@@ -28,6 +28,7 @@ Targets = dict[tuple[int, ...], float]
 
 _SIDES = ("", "_left", "_right")
 _LISTED = 12
+_LUNG_VESSEL = "pulmonary_vein"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class TissueHU:
     def options(self) -> dict[str, Any]:
         """The options by the names that users type."""
         return {"organ_hu": self.organ_hu, "contrast": self.contrast, "retries": self.retries}
+
+    @property
+    def blood(self) -> float:
+        """HU of the blood in the lungs: `organ_hu` of the pulmonary vein, or that of the phase."""
+        return self.organ_hu.get(_LUNG_VESSEL) or _of_phase(_LUNG_VESSEL, self.contrast or "none")
 
     def targets(self, labels: np.ndarray, region: str) -> Targets:
         """Mean HU for the tissues that a map has.

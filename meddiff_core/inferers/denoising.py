@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,6 +29,11 @@ CLIP_SIGMAS = 3.0
 """Noisy input is clipped this many noise levels beyond [-1, 1]; clipping at [-1, 1] bends the noise."""
 
 
+Adaptation = Callable[[Network, Volume, torch.Tensor, ScanNoise], tuple[Network, dict[str, float]]]
+"""From a network, a noisy volume, what the network makes of it, and its noise, to the network for this volume
+and what is to be recorded of it."""
+
+
 class DenoisingInferer(VolumeInferer):
     """Denoises a whole volume.
 
@@ -41,6 +47,8 @@ class DenoisingInferer(VolumeInferer):
         fidelity: lambda of the data step, 10 by default; a lower one keeps more of the measurement. With one
             step there is no data step.
         steps: network evaluations per window.
+        adaptation: trains the network on each volume before it is applied to it, see `DenoisingAdaptation`;
+            default None applies it as it is.
         options: region, windows and runtime, see `VolumeInferer`.
 
     Raises:
@@ -55,6 +63,7 @@ class DenoisingInferer(VolumeInferer):
         spectrum: NoiseSpectrum | None = None,
         fidelity: float = 10.0,
         steps: int = 1,
+        adaptation: Adaptation | None = None,
         **options: Any,
     ) -> None:
         super().__init__(schedule, **options)
@@ -66,6 +75,7 @@ class DenoisingInferer(VolumeInferer):
         self.spectrum = spectrum
         self.fidelity = fidelity
         self.steps = int(steps)
+        self.adaptation = adaptation
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
         """Denoise.
@@ -78,18 +88,28 @@ class DenoisingInferer(VolumeInferer):
         Returns:
             `(1, 1, X, Y, Z)` in the scale of the inputs; its meta holds `region` and `noise_level` (HU).
         """
-        x, y, z = inputs.shape[2:]
         whole = self.take_apart(inputs)
         noise = self._noise(whole)  # of the scan's own slices: mirrored ones would be equal
         volume = replace(self.without_air(self.take_apart(mirrored(inputs))), noise_code=noise.code)
+        result, facts = self._whole_scan(network, volume, noise, whole.image.shape), {}
+        if self.adaptation is not None and self.dry_run is None:
+            adapted, facts = self.adaptation(network, whole, result, noise)
+            if adapted is not network:
+                result = self._whole_scan(adapted, volume, noise, whole.image.shape)
+        meta = volume.meta | {"region": volume.region, "noise_level": noise.level} | facts
+        return MetaTensor(result, meta=meta)
+
+    def _whole_scan(
+        self, network: Network, volume: Volume, noise: ScanNoise, shape: Sequence[int]
+    ) -> torch.Tensor:
+        """The clean image within the first `shape` voxels, beyond [-1, 1] outside the HU window."""
         result = self.whole_range(volume, partial(self._denoised, network, noise), noise.level)
-        meta = volume.meta | {"region": volume.region, "noise_level": noise.level}
-        return MetaTensor(result[..., :x, :y, :z], meta=meta)
+        return result[tuple(slice(n) for n in shape)]
 
     def _denoised(self, network: Network, noise: ScanNoise, volume: Volume) -> torch.Tensor:
         """The clean image within the HU window of the volume's class, in [-1, 1]."""
         level = noise.level * 2.0 / volume.hu_window.width
-        measurement = volume.image.clamp(-1 - CLIP_SIGMAS * level, 1 + CLIP_SIGMAS * level)
+        measurement = clipped(volume.image, level)
         timesteps = timestep_list(self.schedule, self.steps, self.schedule.nearest_timestep(level))
         data_term = DenoisingDataTerm(self.schedule, measurement, level, self.fidelity)
         start = self.schedule.alpha(timesteps[0]).sqrt() * measurement
@@ -117,3 +137,13 @@ class DenoisingInferer(VolumeInferer):
                 "Noise spectrum: %s.", found_how if noise.spectrum.is_white else f"{noise.kind}, estimated"
             )
         return noise
+
+
+def clipped(image: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:
+    """A noisy image in [-1, 1] without what lies far outside, where the network has seen nothing.
+
+    Args:
+        image: any shape.
+        level: standard deviation of its noise in the same scale.
+    """
+    return image.clamp(-1 - CLIP_SIGMAS * level, 1 + CLIP_SIGMAS * level)

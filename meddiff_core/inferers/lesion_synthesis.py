@@ -12,7 +12,8 @@ from meddiff_core.conditions.feather import feathered
 from meddiff_core.conditions.lesion_hu import LesionHU
 from meddiff_core.diffusion.lesion_term import LesionTerm, match_lesion
 from meddiff_core.diffusion.schedule import NoiseSchedule
-from meddiff_core.inferers.synthesis import Correction, Draw, SynthesisInferer
+from meddiff_core.inferers.draw import Draw
+from meddiff_core.inferers.synthesis import Correction, SynthesisInferer
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.physics.scan_noise import ScanNoise
 

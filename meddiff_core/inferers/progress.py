@@ -9,21 +9,23 @@ from tqdm import tqdm
 
 logger = logging.getLogger("meddiff")
 
-_FORM = "{l_bar}{bar}| {n:.1f}/{total} steps [{elapsed}<{remaining}]"
-_LINE = "{percentage:.0f} %, {n:.1f} of {total} steps, {elapsed} so far, {remaining} left"
+_FORM = "{l_bar}{bar}| {n:.1f}/{total} {unit} [{elapsed}<{remaining}]"
+_LINE = "{percentage:.0f} %, {n:.1f} of {total} {unit}, {elapsed} so far, {remaining} left"
 
 
-def progress(steps: int, shown: bool = True, seconds: float = 10.0) -> tqdm:
+def progress(total: float, shown: bool = True, seconds: float = 10.0, unit: str = "steps") -> tqdm:
     """Count steps, to be closed at the end.
 
     Args:
-        steps: how many there will be.
+        total: how many there will be.
         shown: false counts silently.
         seconds: least time between two lines, where the output is not a terminal.
+        unit: what is counted.
     """
     if not shown or sys.stderr.isatty():
-        return tqdm(total=steps, bar_format=_FORM, disable=not shown)
-    return _Lines(total=steps, bar_format=_LINE, mininterval=seconds, miniters=0, delay=seconds, leave=False)
+        return tqdm(total=total, unit=unit, bar_format=_FORM, disable=not shown)
+    options = {"mininterval": seconds, "miniters": 0, "delay": seconds, "leave": False}
+    return _Lines(total=total, unit=unit, bar_format=_LINE, **options)
 
 
 class _Lines(tqdm):

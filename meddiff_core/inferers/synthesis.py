@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from meddiff_core.diffusion.sample import Solver
 from meddiff_core.diffusion.schedule import NoiseSchedule
 from meddiff_core.diffusion.timesteps import timestep_list
 from meddiff_core.errors import check_choice, check_count, check_flag, check_number
+from meddiff_core.inferers.draw import Draw
+from meddiff_core.inferers.fine_structure import BETWEEN_VESSELS_HU, FineStructure, VesselTerm
 from meddiff_core.inferers.known_part import AIR_HU, KnownPart, content_of_map
 from meddiff_core.inferers.volume import Volume
 from meddiff_core.inferers.volume_inferer import VolumeInferer
@@ -37,23 +39,6 @@ Correction = Callable[[torch.Tensor, int], torch.Tensor]
 
 _NEXT_SEED = 1_000_003
 """Far from the seeds of other samples."""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What all stages of one sample share.
-
-    Args:
-        network: the denoiser.
-        generator: source of noise.
-        targets: mean HU by labels, from `TissueHU`.
-        lesion: mean and standard deviation of a lesion in HU, for inferers that make one.
-    """
-
-    network: Network
-    generator: torch.Generator
-    targets: Targets
-    lesion: tuple[float, float] | None = None
 
 
 class SynthesisInferer(VolumeInferer):
@@ -71,9 +56,9 @@ class SynthesisInferer(VolumeInferer):
         seed: seed of the noise; the input's meta may add to it by `sample`, for several volumes of one map.
         coarse_to_fine: False samples at patch level alone, from pure noise: the plain recipe.
         use_anatomy: False leaves the map out; only its grid is used.
-        image_size: voxels per axis at image level; a shorter axis stays as it is.
         tissue: mean HU of organs and tissues, and how often a volume with others is sampled again; default
             `TissueHU()`, which leaves them to the network.
+        fine_structure: vessels and noise; default `FineStructure()`: none but the network's own.
         solver: `ddpm` (ancestral: fresh noise in each step takes back what earlier steps got wrong) or
             `dpm_solver` (DPM-Solver++, deterministic after the start).
         options: region, windows and runtime, see `VolumeInferer`.
@@ -81,6 +66,9 @@ class SynthesisInferer(VolumeInferer):
     Raises:
         InputError: for an option outside its range.
     """
+
+    image_size = 64
+    """Most voxels per axis at image level; a shorter axis stays as it is."""
 
     refine_from = 800
     """Timestep from which a stage is refined. The coarse shape outlasts 800; from 350 the blur of the image
@@ -94,23 +82,22 @@ class SynthesisInferer(VolumeInferer):
         seed: int = 0,
         coarse_to_fine: bool = True,
         use_anatomy: bool = True,
-        image_size: int = 64,
         tissue: TissueHU | None = None,
+        fine_structure: FineStructure | None = None,
         solver: str = "ddpm",
         **options: Any,
     ) -> None:
         super().__init__(schedule, **options)
         check_count("steps", steps)
         check_number("guidance_scale", guidance_scale, "a number of at least 0", lambda v: v >= 0)
-        check_count("image_size", image_size, 8)
         check_choice("solver", solver, SOLVERS)
         self.tissue = tissue or TissueHU()
+        self.fine_structure = fine_structure or FineStructure()
         self.steps = int(steps)
         self.guidance_scale = guidance_scale
         self.seed = seed
         self.coarse_to_fine = check_flag("coarse_to_fine", coarse_to_fine)
         self.use_anatomy = check_flag("use_anatomy", use_anatomy)
-        self.image_size = int(image_size)
         self.solver = solver
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> MetaTensor:
@@ -128,9 +115,10 @@ class SynthesisInferer(VolumeInferer):
         targets = self.tissue.targets(labels, volume.region)
         healthy = np.where(self._others(volume)[0, 0].cpu().numpy(), 0, labels)
         seed, found = int(self.seed) + volume.sample, None
+        vessels = self.fine_structure.vessels(healthy, volume, seed) if self.dry_run is None else None
         for attempt in range(self.tissue.retries + 1):
             generator = torch.Generator().manual_seed(seed + attempt * _NEXT_SEED)
-            draw = self.prepare(Draw(network, generator, targets), volume, seed)
+            draw = self.prepare(Draw(network, generator, targets, vessels), volume, seed)
             hu, before = self._make(draw, volume), found
             voxel_ml = float(np.prod(volume.spacing)) / 1000
             unusual = unusual_hu(hu[0, 0].cpu().numpy(), healthy, voxel_ml, volume.region, targets)
@@ -158,12 +146,18 @@ class SynthesisInferer(VolumeInferer):
     def correction(self, draw: Draw, volume: Volume) -> Correction | None:
         """The data term of a stage, in the scale of `volume`."""
         unit = {ids: float(volume.hu_window.to_unit(hu)) for ids, hu in draw.targets.items()}
-        return self._means(volume, {ids: min(max(value, -1.0), 1.0) for ids, value in unit.items()})
+        means = self._means(volume, {ids: min(max(value, -1.0), 1.0) for ids, value in unit.items()})
+        if draw.vessels is None:
+            return means
+        blood, lung = (float(volume.hu_window.to_unit(hu)) for hu in (self.tissue.blood, BETWEEN_VESSELS_HU))
+        vessels = VesselTerm(draw.vessels, min(blood, 1.0), lung)
+        return vessels if means is None else lambda x0, t: means(vessels(x0, t), t)
 
     def finish(self, draw: Draw, volume: Volume, hu: torch.Tensor) -> torch.Tensor:
         """The sample in HU, `(1, 1, X, Y, Z)`, with what was asked for to the digit."""
         means = self._means(volume, draw.targets)
-        return hu if means is None else means(hu, 0)
+        hu = hu if means is None else means(hu, 0)
+        return self.fine_structure.add_noise(hu, volume, draw.generator)
 
     def _means(self, volume: Volume, targets: Targets) -> Correction | None:
         """Means of labels in a volume, whose first condition is the map; a lesion is of no label."""

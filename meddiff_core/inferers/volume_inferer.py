@@ -30,7 +30,7 @@ logger = logging.getLogger("meddiff")
 
 Denoiser = Callable[..., torch.Tensor]
 
-_NO_OPTIONS = ("schedule", "spectrum", "windows", "runtime", "options")
+_NO_OPTIONS = ("schedule", "spectrum", "adaptation", "windows", "runtime", "options")
 
 
 class VolumeInferer(Inferer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import fft
 
@@ -9,7 +11,8 @@ from meddiff_core.errors import InputError, check_choice
 from meddiff_core.physics.noise_spectrum import NoiseSpectrum
 from meddiff_core.physics.sinogram import sinogram_noise
 
-KINDS = ("white", "correlated", "sinogram")
+_KERNELS = {"correlated": "standard", "correlated_smooth": "smooth", "correlated_sharp": "sharp"}
+KINDS = ("white", *_KERNELS, "sinogram")
 
 
 def white_noise(hu: np.ndarray, sigma_hu: float, seed: int) -> np.ndarray:
@@ -23,8 +26,26 @@ def white_noise(hu: np.ndarray, sigma_hu: float, seed: int) -> np.ndarray:
     return hu + np.float32(sigma_hu) * _normal(hu.shape, seed)
 
 
+def spectrum_of(kind: str, spacing: Sequence[float]) -> NoiseSpectrum:
+    """The spectrum of a kind of noise; of sinogram noise the mean one in plane.
+
+    Args:
+        kind: one of `KINDS`.
+        spacing: voxel size in mm.
+    """
+    return (
+        NoiseSpectrum()
+        if kind == "white"
+        else NoiseSpectrum.of_scanner(spacing, _KERNELS.get(kind, "standard"))
+    )
+
+
 def correlated_noise(
-    hu: np.ndarray, sigma_hu: float, spacing: tuple[float, float, float], seed: int
+    hu: np.ndarray,
+    sigma_hu: float,
+    spacing: tuple[float, float, float],
+    seed: int,
+    kernel: str = "standard",
 ) -> np.ndarray:
     """Add stationary Gaussian noise with the power spectrum of CT (`NoiseSpectrum.of_scanner`).
 
@@ -33,8 +54,9 @@ def correlated_noise(
         sigma_hu: standard deviation in HU; the noise is scaled to have exactly this.
         spacing: voxel size in mm.
         seed: same seed, same noise.
+        kernel: of the reconstruction, see `NoiseSpectrum.of_scanner`.
     """
-    power = NoiseSpectrum.of_scanner(spacing).power(hu.shape).numpy()
+    power = NoiseSpectrum.of_scanner(spacing, kernel).power(hu.shape).numpy()
     amplitude = np.sqrt(power[..., : hu.shape[-1] // 2 + 1])
     noise = fft.irfftn(fft.rfftn(_normal(hu.shape, seed)) * amplitude, s=hu.shape)
     return hu + np.float32(sigma_hu / noise.std()) * noise
@@ -47,7 +69,8 @@ def simulate_low_dose(
 
     Args:
         hu: scan `(X, Y, Z)` in HU, slices along the last axis.
-        kind: `white`, `correlated` or `sinogram`.
+        kind: `white`, `correlated` (also `correlated_smooth` and `correlated_sharp`, of other kernels) or
+            `sinogram`.
         noise_level: standard deviation in HU; for `sinogram` the fraction of the dose left, in (0, 1).
         spacing: voxel size in mm.
         seed: same seed, same noise.
@@ -59,8 +82,8 @@ def simulate_low_dose(
     hu = np.asarray(hu, dtype=np.float32)
     if kind == "white":
         return white_noise(hu, noise_level, seed)
-    if kind == "correlated":
-        return correlated_noise(hu, noise_level, spacing, seed)
+    if kind in _KERNELS:
+        return correlated_noise(hu, noise_level, spacing, seed, _KERNELS[kind])
     return sinogram_noise(hu, spacing, noise_level, seed)
 
 

@@ -58,14 +58,15 @@ class NoiseSpectrum:
             )
 
     @classmethod
-    def of_scanner(cls, spacing: Sequence[float]) -> NoiseSpectrum:
-        """The spectrum that simulated low dose has: the ramp, a soft body kernel, slices of 1.5 mm.
+    def of_scanner(cls, spacing: Sequence[float], kernel: str = "standard") -> NoiseSpectrum:
+        """The spectrum that simulated low dose has: the ramp, a kernel, slices of 1.5 mm.
 
         Args:
             spacing: voxel size `(x, y, z)` in mm.
+            kernel: `smooth`, `standard` (a soft body kernel) or `sharp`.
         """
         frequency = _frequencies(RADIAL_LIMIT) / max(spacing[:2])
-        radial = frequency * apodisation(frequency, max(spacing[:2])) ** 2
+        radial = frequency * apodisation(frequency, max(spacing[:2]), kernel) ** 2
         return cls(radial, _gaussian_profile(SLICE_SIGMA_MM / spacing[2]))
 
     @classmethod

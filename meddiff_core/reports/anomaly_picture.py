@@ -10,7 +10,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.lines import Line2D
 
-from meddiff_core.conditions.lesion_shape import largest_part
 from meddiff_core.conditions.regions import HUWindow
 from meddiff_core.reports.canvas import Canvas, grey_scale, window_name
 from meddiff_core.reports.planes import Planes, inner_voxel, middle
@@ -38,12 +37,12 @@ def anomaly_picture(
     lesion: np.ndarray | None = None,
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> None:
-    """Draw planes through the largest anomaly, or through the map's maximum where the mask is empty.
+    """Draw planes through the first finding, or through the map's maximum where the mask is empty.
 
     Args:
         ct: `(X, Y, Z)` in HU, axes towards right, anterior, superior.
         score_map: anomaly in HU, same shape; higher = more anomalous.
-        mask: the anomalies, nonzero within, same shape.
+        mask: the findings by number from 1 on, 0 elsewhere, same shape.
         organ: where they are sought, nonzero within, same shape.
         hu_window: HU window of the CT.
         path: PNG to write.
@@ -53,11 +52,11 @@ def anomaly_picture(
     Raises:
         InputError: the file cannot be written.
     """
+    count, first = int(mask.max()), mask == 1
     mask, organ = mask > 0, organ > 0
-    part, count = largest_part(mask)
     if count:
-        centre, top = inner_voxel(part), float(score_map[part].max())
-        note = f"{count} found, planes through the largest"
+        centre, top = inner_voxel(first), float(score_map[first].max())
+        note = f"{count} found, planes through number 1"
     else:
         centre, top = _highest_voxel(score_map, organ), hu_window.width * _HEAT_SHARE
         note = "nothing found, planes through the map's maximum"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Orientation
 
@@ -24,15 +25,17 @@ class BesideResult(MapTransform, ABC):
     A file that fails is a line in the log: the result stands without it.
 
     Args:
-        keys: the result, a MetaTensor `(1, X, Y, Z)` with its `filename_or_obj`.
-        volumes: names of the volumes for `write`, and their keys; all on one grid.
+        keys: results, MetaTensors `(1, X, Y, Z)` with their `filename_or_obj`.
+        volumes: names of the volumes for `write`, and their keys (None for the result); all on one grid.
         results: where to write.
         postfix: says what was done, in the file's name.
     """
 
     suffix: str
 
-    def __init__(self, keys: str, volumes: Mapping[str, str], results: Results, postfix: str) -> None:
+    def __init__(
+        self, keys: KeysCollection, volumes: Mapping[str, str | None], results: Results, postfix: str
+    ) -> None:
         super().__init__(keys)
         self.volumes = dict(volumes)
         self.results = results
@@ -44,7 +47,8 @@ class BesideResult(MapTransform, ABC):
             meta = d[key].meta
             path = self.results.path(meta, self.postfix, self.suffix)
             with beside_result(path):
-                self.write(path, meta, *in_ras({name: d[k] for name, k in self.volumes.items()}))
+                volumes = {name: d[key if k is None else k] for name, k in self.volumes.items()}
+                self.write(path, meta, *in_ras(volumes))
         return d
 
     @abstractmethod

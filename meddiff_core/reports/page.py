@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 import numpy as np
+from monai.config import KeysCollection
 
 from meddiff_core.files import whole_file
 from meddiff_core.reports.beside import BesideResult
@@ -26,10 +27,10 @@ class SavePaged(BesideResult):
     """Write `<stem>_<postfix>.html`, a result to scroll through; for postprocessing, after `Invertd`.
 
     Args:
-        keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose window is shown
-            first, and `filename_or_obj`, of which only the last part appears.
-        volumes: title and key of one CT in HU, or of two to compare, such as
-            `{"input": "original", "denoised": "pred"}`, all on one grid.
+        keys: results, MetaTensors `(1, X, Y, Z)`. The meta names the `region`, whose window is shown
+            first, `filename_or_obj`, of which only the last part appears, and `findings`, if any.
+        volumes: title and key (None for the result) of one CT in HU, or of two to compare, such as
+            `{"input": "original", "denoised": None}`, all on one grid.
         results: where to write, and the record that is shown.
         overlays: title and key of masks, label maps, or maps in HU on the same grid; default none.
         postfix: says what was done, in the file's name. Default "denoised".
@@ -39,8 +40,8 @@ class SavePaged(BesideResult):
 
     def __init__(
         self,
-        keys: str,
-        volumes: Mapping[str, str],
+        keys: KeysCollection,
+        volumes: Mapping[str, str | None],
         results: Results,
         overlays: Mapping[str, str] | None = None,
         postfix: str = "denoised",
@@ -53,7 +54,8 @@ class SavePaged(BesideResult):
     ) -> None:
         overlays = {name: volumes[name] for name in self.overlays}
         shown = {name: volume for name, volume in volumes.items() if name not in overlays}
-        write_page(path, shown, overlays, spacing, self.results.record(meta))
+        found = {"findings": meta["findings"]} if "findings" in meta else {}
+        write_page(path, shown, overlays, spacing, self.results.record(meta) | found)
 
 
 def write_page(
@@ -72,7 +74,7 @@ def write_page(
             to compare.
         overlays: title and mask, label map or map in HU, same shape.
         spacing: voxel size in mm.
-        record: of `Results.record`; its region's window is shown first.
+        record: of `Results.record`; its region's window is shown first, its `findings` are listed.
         max_voxels: of all CTs together; voxels are joined, and the page says so, where there are more.
 
     Raises:

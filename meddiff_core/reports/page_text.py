@@ -27,10 +27,10 @@ def page_tables(
     spacing: Sequence[float],
     frame: Frame,
 ) -> str:
-    """Three tables in HTML, every word escaped.
+    """Tables in HTML, every word escaped: the scan, its findings where the record has some, options, origin.
 
     Args:
-        record: of `Results.record`.
+        record: of `Results.record`, with the `findings` of `Findingsd` where there are some.
         volumes: title and CT `(X, Y, Z)` in HU.
         overlays: title and mask or map, same shape.
         spacing: voxel size in mm.
@@ -47,11 +47,21 @@ def page_tables(
         scan["change"] = _change(*volumes.values())
     scan |= mask_sizes({name: mask for name, mask in overlays.items() if is_mask(mask)}, spacing)
     origin = {
-        _words(name): value for name, value in record.items() if name not in ("input", "scan", "options")
+        _words(name): value
+        for name, value in record.items()
+        if name not in ("input", "scan", "options", "findings")
     }
     options = {_words(name): value for name, value in record["options"].items()}
-    parts = {"This scan": scan, "Options": options, "Where it comes from": origin}
+    found = {"Findings": findings} if (findings := dict(map(_finding, record.get("findings", ())))) else {}
+    parts = {"This scan": scan} | found | {"Options": options, "Where it comes from": origin}
     return "\n".join(_table(heading, rows) for heading, rows in parts.items())
+
+
+def _finding(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Number of a finding, and what was measured."""
+    voxel, mm = (", ".join(map(str, row[name])) for name in ("voxel", "mm"))
+    measured = f"score {row['score']:g}, {row['ml']:g} ml, mean {row['mean_hu']:g} HU"
+    return str(row["number"]), f"{measured}, voxel ({voxel}), RAS ({mm}) mm"
 
 
 def _shown(shape: Sequence[int], spacing: Sequence[float], frame: Frame) -> str:

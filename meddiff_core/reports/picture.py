@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monai.config import KeysCollection
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.reports.beside import BesideResult
@@ -17,11 +18,11 @@ class SavePictured(BesideResult):
     """Write `<stem>_<postfix>.png`; for postprocessing, after `Invertd`.
 
     Args:
-        keys: the result, a MetaTensor `(1, X, Y, Z)`. Its meta names the `region`, whose HU window is shown,
+        keys: results, MetaTensors `(1, X, Y, Z)`. The meta names the `region`, whose HU window is shown,
             and `filename_or_obj`; neither name nor other metadata appear in the picture.
         draw: such as `before_after_picture`; called with `hu_window`, `path`, `spacing` and the volumes.
-        volumes: names of the volumes among the arguments of `draw`, and their keys. All are on one grid, HU
-            where they are CTs; `draw` gets them as `(X, Y, Z)` in RAS.
+        volumes: names of the volumes among the arguments of `draw`, and their keys (None for the result).
+            All are on one grid, HU where they are CTs; `draw` gets them as `(X, Y, Z)` in RAS.
         results: where to write.
         postfix: says what was done, in the file's name.
     """
@@ -29,7 +30,12 @@ class SavePictured(BesideResult):
     suffix = ".png"
 
     def __init__(
-        self, keys: str, draw: Callable[..., None], volumes: Mapping[str, str], results: Results, postfix: str
+        self,
+        keys: KeysCollection,
+        draw: Callable[..., None],
+        volumes: Mapping[str, str | None],
+        results: Results,
+        postfix: str,
     ) -> None:
         super().__init__(keys, volumes, results, postfix)
         self.draw = draw

@@ -59,7 +59,7 @@ class FoundationPrepareBatch(PrepareBatch):
         regions = torch.tensor([region_id(name) for name in batchdata["region"]], device=device)
         least = torch.as_tensor(batchdata.get("min_timestep", [0] * len(image))).tolist()
         kinds = self.draw_kinds(least)
-        patches = self.add_noise(image, kinds, least)
+        patches = self.add_noise(image, kinds, least, batchdata["region"])
         drop = torch.tensor([self.noise[kind].drop_anatomy for kind in kinds])
         regions, anatomy = self.drop_conditions(regions, anatomy * patches.told, drop)
         control = [send(batchdata[key]) for key in self.control_keys]
@@ -89,7 +89,11 @@ class FoundationPrepareBatch(PrepareBatch):
         return torch.multinomial(shares, 1)[:, 0].tolist()
 
     def add_noise(
-        self, images: torch.Tensor, kinds: Sequence[int], min_timesteps: Sequence[int]
+        self,
+        images: torch.Tensor,
+        kinds: Sequence[int],
+        min_timesteps: Sequence[int],
+        regions: Sequence[str],
     ) -> NoisyPatches:
         """The patches `(B, 1, X, Y, Z)`, each with the noise of its kind."""
         parts = [
@@ -152,7 +156,11 @@ class FixedNoisePrepareBatch(FoundationPrepareBatch):
         return inputs, target[:, :1], rest, conditions
 
     def add_noise(
-        self, images: torch.Tensor, kinds: Sequence[int], min_timesteps: Sequence[int]
+        self,
+        images: torch.Tensor,
+        kinds: Sequence[int],
+        min_timesteps: Sequence[int],
+        regions: Sequence[str],
     ) -> NoisyPatches:
         """The patches with noise from the seed alone, the same for every epoch and device."""
         generator = torch.Generator().manual_seed(self.seed)

@@ -29,7 +29,7 @@ class SimulateLowDosed(MapTransform):
 
     Args:
         keys: scans `(C, X, Y, Z)` in HU. A `MetaTensor` gives voxel size, orientation and file name.
-        kind: `white`, `correlated` or `sinogram`.
+        kind: of noise, see `simulate_low_dose`.
         noise_level: standard deviation in HU; for `sinogram` the fraction of the dose left, in (0, 1).
         seed: of the noise. Default 0.
         allow_missing_keys: skip keys that an item lacks. Default False.

@@ -8,7 +8,10 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
-MADE_FACTS = ("unusual_hu", "lesion_hu", "lesion_deviation")
+MADE_FACTS = (
+    *("unusual_hu", "lesion_hu", "lesion_deviation"),
+    *("adapt_minutes", "adapt_iterations", "adapt_check_before", "adapt_check_after"),
+)
 """What inferers note in the metadata of what they have made."""
 
 

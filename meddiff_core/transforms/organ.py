@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from meddiff_core.conditions.body import body_mask
 from meddiff_core.conditions.boxes import widened
+from meddiff_core.conditions.closed_organ import BITE_MM, left_out
 from meddiff_core.conditions.coarse import coarse_labels
 from meddiff_core.conditions.vocabulary import BODY, COARSE_OF, LABELS, label_id, label_name
 from meddiff_core.errors import InputError
@@ -29,6 +30,8 @@ _COARSE_NAMES = ", ".join(name for label, name in LABELS.items() if label >= BOD
 _MAX_REST_MM2 = 500.0
 _UP_AND_DOWN = np.ones((1, 1, 3), dtype=bool)
 _LISTED_LABELS = 12
+_COMPACT = ("liver", "spleen", "kidney_left", "kidney_right", "brain")
+_WORTH_A_LINE_ML = 0.5
 
 
 class OrganMaskd(MapTransform):
@@ -39,7 +42,9 @@ class OrganMaskd(MapTransform):
     Runs after loading and `Orientationd` to RAS, while the image is in HU.
 
     Args:
-        keys: the organ. A mask that is loaded there is the organ as it is; else it is made from `names`.
+        keys: the organ. A mask that is loaded there is the organ, else it is made from `names`. Holes of
+            tissue in an organ with a name of its own, and bites in liver, spleen, kidneys and brain, are the
+            organ's, see `left_out`.
         names: labels of the vocabulary, a sequence or separated by commas; they are joined. A coarse class
             stands for all labels of that class, too; `body`, which is the default, for all soft tissue with
             the fat. In a given mask the first name is the label; without a name the map stays as it is.
@@ -67,16 +72,24 @@ class OrganMaskd(MapTransform):
         image, spacing = d[self.image_key], d[self.image_key].pixdim.tolist()
         for key in self.keys:
             anatomy = self._anatomy(d, mask_given=key in d)
+            hu, ml = image.numpy()[0], np.prod(spacing) / 1000
             if key in d:
-                name, organ = "the given mask", d[key].numpy()[0] > 0
+                name, organ, names = "the given mask", d[key].numpy()[0] > 0, self.names[:1]
                 if self.names:
                     anatomy[organ] = label_id(self.names[0])
+                elif (holes := left_out(organ, hu, spacing, bite=0).sum() * ml) > _WORTH_A_LINE_ML:
+                    logger.warning(
+                        "The organ mask has holes of tissue, %.1f ml. If they are lesions, name the organ by "
+                        "organ, or their values, too, by organ_value.",
+                        holes,
+                    )
             else:
                 names = self.names or SOFT_TISSUE
                 name, organ = ", ".join(names), select_organ(anatomy, names, spacing)
             if not organ.any():
                 raise InputError(_nothing_there(image.meta["filename_or_obj"], name, anatomy))
-            logger.info("Organ: %s, %.0f ml.", name, organ.sum() * np.prod(spacing) / 1000)
+            added = _close(anatomy, organ, names, hu, spacing) * ml
+            logger.info("Organ: %s, %.0f ml%s.", name, organ.sum() * ml, _closed(added))
             d[key], d[self.anatomy_key] = _like(image, organ), _like(image, anatomy)
         return d
 
@@ -130,8 +143,7 @@ def organ_labels(names: Sequence[str]) -> list[int]:
 def select_organ(anatomy: np.ndarray, names: Sequence[str], spacing: Sequence[float]) -> np.ndarray:
     """Mask of an organ with the lesions in it, which get its label in `anatomy`.
 
-    What an axial slice of the organ encloses and no other organ's name claims is taken for a lesion. Not so
-    in bone, fat and the body, which enclose what is none of theirs.
+    What an axial slice of a lung encloses and no other organ's name claims is taken for a lesion.
 
     Args:
         anatomy: uint8 `(X, Y, Z)`, axial slices along the last axis. Changed in place.
@@ -142,17 +154,31 @@ def select_organ(anatomy: np.ndarray, names: Sequence[str], spacing: Sequence[fl
         bool `(X, Y, Z)`.
     """
     organ = np.isin(anatomy, organ_labels(names))
-    solid = [label for name in names if _encloses_lesions(name) for label in organ_labels([name])]
-    if solid:
-        _fill_lesions(anatomy, organ, np.isin(anatomy, solid), spacing)
+    lungs = [label for name in names if COARSE_OF[label_id(name)] == _LUNG for label in organ_labels([name])]
+    if lungs:
+        _fill_lesions(anatomy, organ, np.isin(anatomy, lungs), spacing)
     if BODY in map(label_id, names):
         anatomy[organ & (anatomy == _FAT)] = BODY  # a lesion in the fat has the HU of other tissue
     return organ
 
 
-def _encloses_lesions(name: str) -> bool:
-    label = label_id(name)
-    return label == _LUNG or (label < BODY and COARSE_OF[label] != _BONE)
+def _close(
+    anatomy: np.ndarray, organ: np.ndarray, names: Sequence[str], hu: np.ndarray, spacing: Sequence[float]
+) -> int:
+    """Add what the organs leave out and no other organ's name claims; returns how many voxels that is."""
+    before, unnamed = organ.sum(), (anatomy == 0) | (anatomy >= BODY)
+    for label in map(label_id, names):
+        if label < BODY and COARSE_OF[label] not in (_BONE, _LUNG):
+            bite = BITE_MM if label_name(label) in _COMPACT else 0
+            added = left_out(anatomy == label, hu, spacing, bite) & unnamed
+            anatomy[added], organ[added] = label, True
+    return int(organ.sum() - before)
+
+
+def _closed(ml: float) -> str:
+    if ml < _WORTH_A_LINE_ML:
+        return ""
+    return f", of them {ml:.0f} ml in holes and in bites of up to {2 * BITE_MM:g} mm, which may be lesions"
 
 
 def _fill_lesions(

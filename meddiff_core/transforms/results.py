@@ -26,7 +26,7 @@ DESCRIPTION_LENGTH = 79
 INTENDED_USE = "research use only"
 
 _SCAN_FACTS = (
-    *("region", "region_reason", "noise_level", "sample", "number"),
+    *("region", "region_reason", "noise_level", "removed_structure", "strength", "sample", "number"),
     *MADE_FACTS,
 )
 """Facts that transforms and inferers note in the metadata and that name no patient."""
@@ -97,8 +97,9 @@ class Results:
 
         Args:
             postfix: says what was done, such as "denoised"; left out where the line would get too long.
-            meta: metadata of the result, for its seed.
+            meta: metadata of the result, for its seed, and its `number` where it is one of several.
         """
+        postfix = f"{postfix} {(meta or {}).get('number', '')}".strip()
         if not self.recorded:
             return f"MedDiff-FM {postfix}, {INTENDED_USE}"[:DESCRIPTION_LENGTH]
         parts = [f"{self.bundle} {self.version}", f"seed {self.seed(meta)}", postfix, self.kind, INTENDED_USE]

@@ -18,7 +18,7 @@ BUNDLES = Path(__file__).parents[2] / "bundles"
 FEW = {"steps": 2}
 # What a bundle takes, its picture, and what makes a thorough preset short; the files' names are filled in.
 TASKS = {
-    "ct_denoising": ({"image": "hu", "noise_level": 27}, 4, FEW),
+    "ct_denoising": ({"image": "hu", "noise_level": 27}, 7, FEW),
     "ct_synthesis": ({"anatomy": "anatomy"}, 3, FEW),
     "ct_anomaly_detection": ({"image": "hu", "organ": "body"}, 4, {}),
     "ct_super_resolution": ({"image": "hu", "slice_thickness": 6.0}, 4, FEW),

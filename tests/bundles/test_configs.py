@@ -18,7 +18,7 @@ OF_THE_TASK = {
         *("dataset_dir", "displayable_configs", "network_def", "network", "results", "preprocessing"),
         *("batch", "dataset", "inferer", "postprocessing", "steps", "timestep", "samples", "presets"),
         *("windows", "overlap", "window_size", "moving_windows", "skip_air"),
-        *("foundation_weights", "control_weights"),
+        *("foundation_weights", "control_weights", "adaptation"),
     },
     "train.json": {
         *("output_dir", "max_epochs", "learning_rate", "level_weights", "network_def", "network", "loss"),

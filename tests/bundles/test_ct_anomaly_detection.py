@@ -16,7 +16,7 @@ from meddiff_core.phantoms import make_phantom
 
 SHAPE, SPACING = (32, 32, 24), (10.0, 10.0, 12.0)
 LUNG = label_id("lung")
-NO_PICTURE = {"postprocessing#transforms#4#_disabled_": True}
+NO_PICTURE = {"postprocessing#transforms#6#_disabled_": True}
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +67,18 @@ def test_an_organ_by_name(detect, files, chest, tmp_path):
     paths = files()
     detect(tmp_path / "out", paths["image"], anatomy=paths["anatomy"], organ="lung", erosion=0, picture=True)
     score, mask = (read(tmp_path / "out", what) for what in ("map", "mask"))
-    assert score.dtype == np.float32 and mask.dtype == np.uint8
+    assert score.dtype == np.float32 and mask.dtype == np.uint16
     lung = COARSE_OF[chest.anatomy] == LUNG
     assert score[lung].any()
     # a lesion without a name belongs to the organ that encloses it; nothing else does
     assert not score[~lung & (chest.lesion == 0) & (chest.anatomy != BODY)].any()
     assert np.isfinite(score).all()
-    assert set(np.unique(mask)) <= {0, 1}
     assert not mask[score <= 0].any()
+    found = json.loads((tmp_path / "out" / "scan_anomaly_findings.json").read_text())["findings"]
+    assert [row["number"] for row in found] == np.unique(mask[mask > 0]).tolist()
+    assert all(mask[tuple(row["voxel"])] == row["number"] for row in found)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    kinds = ("map.nii.gz", "map.json", "mask.nii.gz", "mask.json")
+    kinds = ("map.nii.gz", "map.json", "mask.nii.gz", "mask.json", "findings.json", "findings.csv")
     assert names == {"scan_anomaly.png", *(f"scan_anomaly_{kind}" for kind in kinds)}
 
 
@@ -103,7 +105,7 @@ def test_the_threshold_makes_the_mask(detect, files, tmp_path):
     for threshold, picture in ((25.5, False), (4000, True)):
         detect(tmp_path / str(threshold), threshold=threshold, picture=picture, **options)
         score, mask = (read(tmp_path / str(threshold), what) for what in ("map", "mask"))
-        np.testing.assert_array_equal(mask, score > threshold)
+        np.testing.assert_array_equal(mask > 0, score > threshold)
 
 
 def test_same_run_same_bytes_and_other_timesteps_other_maps(detect, files, tmp_path):

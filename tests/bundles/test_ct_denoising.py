@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from meddiff_core.conditions.regions import region_window
 from meddiff_core.errors import user_sentence
 from meddiff_core.metrics.image_quality import psnr
+from meddiff_core.training import adaptation
+
+BUNDLES = Path(__file__).parents[2] / "bundles"
 
 
 def denoise(bundle, image, output_dir, **options):
@@ -39,14 +44,34 @@ def test_noise_falls_and_the_grid_stays(bundle, scans, tmp_path, steps):
     assert (tmp_path / "noisy_denoised.png").stat().st_size > 10_000
 
 
-def test_strength_goes_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp_path):
-    results = {}
-    for strength in (0, 50, 100):
-        denoise(bundle, str(scans["noisy"]), tmp_path / str(strength), strength=strength)
-        results[strength] = read(tmp_path / str(strength) / "noisy_denoised.nii.gz")
+def test_strengths_go_from_the_scan_itself_to_the_whole_step(bundle, scans, tmp_path):
+    denoise(bundle, str(scans["noisy"]), tmp_path, strength=[0, 50, 100], report=True)
+    names = {
+        f"noisy_denoised_{n}{end}" for n in (0, 50, 100) for end in (".nii.gz", ".png", ".json", ".html")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == names
+    results = {n: read(tmp_path / f"noisy_denoised_{n}.nii.gz") for n in (0, 50, 100)}
     np.testing.assert_array_equal(results[0], read(scans["noisy"]))
     np.testing.assert_allclose(results[50], (results[0] + results[100]) / 2, atol=1)
     assert np.abs(results[100] - results[0]).mean() > 5
+    records = [json.loads((tmp_path / f"noisy_denoised_{n}.json").read_text()) for n in (50, 100)]
+    assert [record["scan"]["strength"] for record in records] == [50, 100]
+    assert b"denoised 50" in nib.load(tmp_path / "noisy_denoised_50.nii.gz").header["descrip"].tobytes()
+
+
+def test_several_strengths_are_done_once(bundle, scans, tmp_path, caplog):
+    for strength in ([30, 60], [30, 60]):
+        with caplog.at_level("INFO", logger="meddiff"):
+            denoise(bundle, str(scans["noisy"]), tmp_path, strength=strength, existing="skip")
+    assert "Done already" in caplog.text
+
+
+def test_the_record_says_that_no_anatomy_went(bundle, scans, tmp_path, caplog):
+    with caplog.at_level("WARNING", logger="meddiff"):
+        denoise(bundle, str(scans["noisy"]), tmp_path)
+    record = json.loads((tmp_path / "noisy_denoised.json").read_text())
+    assert 0 <= record["scan"]["removed_structure"] < 0.2
+    assert "Anatomy may have gone" not in caplog.text
 
 
 @pytest.mark.parametrize("slices", [2, 5])
@@ -73,6 +98,35 @@ def test_the_whole_range_is_denoised_and_padding_is_kept(bundle, scans, tmp_path
     far_outside[:8, :8] = False
     before, after = ((hu - clean)[far_outside].std() for hu in (noisy, after))
     assert after < before
+
+
+def test_the_network_adapts_to_the_scan_and_its_weights_serve_again(
+    bundle, scans, tmp_path, save_nifti, monkeypatch
+):
+    monkeypatch.setattr(adaptation, "_LEAST_FALL", -1.0)  # a second is too short for a real fall
+    noisy = read(scans["noisy"])[16:48, 16:48, 16:32].astype(np.int16)
+    path = save_nifti(tmp_path / "noisy.nii.gz", noisy, nib.load(scans["noisy"]).affine)
+    denoise(bundle, str(path), tmp_path, adapt=0.02, save_adapted=True)
+    scan = json.loads((tmp_path / "noisy_denoised.json").read_text())["scan"]
+    assert scan["adapt_iterations"] > 0 and scan["adapt_minutes"] < 1
+    assert scan["adapt_check_before"] > 0 and scan["adapt_check_after"] > 0
+    weights = tmp_path / "noisy_adapted.pt"
+    state = torch.load(weights, weights_only=True)
+    shipped = torch.load(BUNDLES / "ct_foundation" / "models" / "model.pt", weights_only=True)
+    changed = {name.split(".")[0] for name in state if not torch.equal(state[name], shipped[name])}
+    assert changed == {"detail"}
+    denoise(bundle, str(path), tmp_path / "again", foundation_weights=str(weights))
+    first, again = (read(folder / "noisy_denoised.nii.gz") for folder in (tmp_path, tmp_path / "again"))
+    assert np.abs(first - again).mean() < 1  # saved in float16
+
+
+def test_too_few_slices_teach_nothing(bundle, scans, tmp_path, save_nifti):
+    path = save_nifti(tmp_path / "few.nii.gz", read(scans["noisy"])[:, :, :3].astype(np.int16), np.eye(4))
+    with pytest.raises(
+        SystemExit, match=r"adapt needs 8 slices or more .* 64 x 64 x 3 voxels: leave adapt out"
+    ):
+        denoise(bundle, str(path), tmp_path / "out", adapt=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_same_run_same_bytes(bundle, scans, tmp_path):
@@ -117,6 +171,11 @@ def test_one_bad_file_does_not_stop_a_folder(bundle, scans, tmp_path):
         ({"noise_level": -3}, "noise_level is -3"),
         ({"noise_spectrum": "soft"}, "noise_spectrum is 'soft'"),
         ({"steps": 0}, "steps is 0"),
+        ({"adapt": -1}, "adapt is -1: use a number of minutes"),
+        ({"save_adapted": True}, "save_adapted has nothing to save: give adapt"),
+        ({"strength": [50, 130]}, "strength is 130: use a percentage from 0 to 100"),
+        ({"strength": "50,100"}, "strength is '50,100': use .*or several such as \\[50,100\\]"),
+        ({"strength": [50, 50.0]}, "strength is .*none twice"),
         ({"strength": 130}, "strength is 130: use a percentage from 0 to 100"),
         ({"overlap": 1.5}, "overlap is 1.5"),
         ({"foundation_root": "nowhere"}, "Weights nowhere.* are missing.*foundation_root"),

@@ -14,10 +14,11 @@ import monai.bundle
 import nibabel as nib
 import numpy as np
 import torch
-from doc_commands import ROOT, Command
+from doc_commands import ROOT
 from fire.parser import DefaultParseValue
 from PIL import Image
 from scipy.ndimage import binary_dilation
+from zoo_rules.markdown import Command
 
 from meddiff_core.evaluation.journal import Journal
 from meddiff_core.metrics.lesion_segmenter import segmenter_network
@@ -91,6 +92,7 @@ def make_files(folder: Path) -> None:
         _save(folder / kind / f"patient{number}_tumour.nii.gz", lesion, phantom.affine)
         if number == 0:
             names = {"scan": phantom.hu, "thin": phantom.hu, "mask": lesion}
+            names["liver_and_tumours"] = np.where(lesion, 2, phantom.anatomy > 0)
             for name, volume in (names | {"anatomy": phantom.anatomy}).items():
                 dtype = np.int16 if volume is phantom.hu else np.uint8
                 _save(folder / f"{name}.nii.gz", volume.astype(dtype), phantom.affine)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from doc_commands import DOCUMENTS, ROOT, Command, all_commands, blocks, options_in_text
+from doc_commands import DOCUMENTS, ROOT, all_commands, blocks, options_in_text
 from doc_sandbox import SHAPE, SPACING, fill, make_files, results_of, smaller, start
 from monai.bundle import ConfigParser
+from zoo_rules.markdown import Command
 
 from meddiff_core.conditions.regions import REGIONS
 from meddiff_core.metrics import lesion_segmenter
@@ -69,15 +70,13 @@ def small_default_phantom(monkeypatch):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """The files that the commands read."""
-    sys.path.insert(0, str(ROOT / "tools"))  # the tools import their neighbours
     folder = tmp_path_factory.mktemp("files")
     for name in ("bundles", "tools"):
         (folder / name).symlink_to(ROOT / name)
     make_files(folder)
     for name in ("bundles", "tools"):
         (folder / name).unlink()
-    yield folder
-    sys.path.remove(str(ROOT / "tools"))
+    return folder
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if is_run(c)], ids=label)
@@ -154,12 +153,11 @@ def test_a_target_of_make_exists(command):
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.bundle_run], ids=label)
 def test_the_options_of_a_command_are_ids_of_its_config(command):
-    files = command.options["config_file"]
     parser = ConfigParser()
-    names = [re.sub(r"^unpacked/", "bundles/", name) for name in re.findall(r"[\w/.]+\.json", files)]
+    names = [re.sub(r"^unpacked/", "bundles/", name) for name in command.configs]
     parser.read_config([str(ROOT / name) for name in names])
     for name in command.options.keys() - {"config_file"}:
-        assert name in parser, f"--{name} is no id of {files}"
+        assert name in parser, f"--{name} is no id of {names}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -77,7 +77,13 @@ def test_two_processes_train_together(scan):
     (folder / "my_cts").mkdir()
     for name in ("a", "b", "c"):
         (folder / "my_cts" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
-    prepare = [*find("README.md", "prepare_data.py"), "--val_fraction", "0.3", "--workers", "0"]
+    prepare = [
+        *find("docs/fine_tuning.md", "prepare_data.py", "0.2"),
+        "--val_fraction",
+        "0.3",
+        "--workers",
+        "0",
+    ]
     start(prepare, link(folder))
     command = two_processes(find("bundles/ct_foundation/docs/README.md", "torchrun"))
     small = "--epoch_length 2 --max_epochs 1 --val_interval 1 --patch_size 16 --batch_size 1 --num_workers 0"

@@ -79,7 +79,7 @@ def scan() -> torch.Tensor:
 
 INFERERS = {
     "denoising": (DenoisingInferer, {"steps": 4, "noise_level": 30}, 1),
-    "synthesis": (SynthesisInferer, {"steps": 3, "image_size": 32}, 3),
+    "synthesis": (SynthesisInferer, {"steps": 3}, 3),
     "plain synthesis": (SynthesisInferer, {"steps": 3, "coarse_to_fine": False}, 3),
     "anomaly": (AnomalyInferer, {"samples": 3}, 3),
     "inpainting": (InpaintingInferer, {"steps": 3, "jump_length": 1, "jump_rounds": 2}, 3),

@@ -25,8 +25,9 @@ def synthesize(lesion_hu=None, tissue=None, region="chest", lesion=True, **optio
     inputs[:, 1] = 0
     if lesion:
         inputs[(0, 1, *LESION)] = 1
-    options = grouped(**{"steps": 2, "image_size": 8} | options)
+    options = grouped(**{"steps": 2} | options)
     inferer = LesionSynthesisInferer(NoiseSchedule(), lesion_hu=lesion_hu, tissue=tissue, **options)
+    inferer.image_size = 8
     result = inferer(MetaTensor(inputs, meta={"region": region}), _noise)
     return result.as_tensor()[0, 0], result.meta
 

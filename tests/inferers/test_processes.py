@@ -61,7 +61,8 @@ def results(split: bool) -> dict[str, torch.Tensor]:
     found["reconstruction"] = inferer(x.clamp(-1, 1), Convolution()).as_tensor()
     labels = torch.zeros_like(x)
     labels[:, :, 16:56, 16:48] = 118
-    inferer = SynthesisInferer(SCHEDULE, steps=3, image_size=32, region="abdomen", **grouped(**options))
+    inferer = SynthesisInferer(SCHEDULE, steps=3, region="abdomen", **grouped(**options))
+    inferer.image_size = 32
     found["synthesis"] = inferer(labels, Convolution()).as_tensor() / 1000
     return found
 

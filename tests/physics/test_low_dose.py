@@ -46,6 +46,13 @@ def test_white_noise_is_white_and_correlated_noise_is_not():
     assert all(_correlation(correlated, axis) > 0.2 for axis in range(3))
 
 
+def test_sharper_kernels_make_finer_noise():
+    clean = np.zeros((64, 64, 16), np.float32)
+    kinds = ("correlated_smooth", "correlated", "correlated_sharp")
+    neighbours = [_correlation(simulate_low_dose(clean, kind, 1, SPACING, 0), 0) for kind in kinds]
+    assert neighbours[0] > neighbours[1] + 0.1 > neighbours[2] + 0.2
+
+
 def test_slices_far_apart_are_independent():
     noise = correlated_noise(np.zeros((48, 48, 32), np.float32), 1, (1, 1, 5), 0)
     assert abs(_correlation(noise, 2)) < 0.03
@@ -64,7 +71,9 @@ def test_spectrum_of_correlated_noise_is_the_stated_one():
         assert found == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize(("kind", "level"), [("white", 27), ("correlated", 27), ("sinogram", 0.25)])
+@pytest.mark.parametrize(
+    ("kind", "level"), [("white", 27), ("correlated", 27), ("correlated_sharp", 27), ("sinogram", 0.25)]
+)
 def test_same_seed_same_noise(kind, level):
     hu = np.zeros((16, 16, 4), np.float32)
     first, again, other = (simulate_low_dose(hu, kind, level, (3, 3, 3), seed) for seed in (1, 1, 2))

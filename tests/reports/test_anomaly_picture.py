@@ -39,10 +39,10 @@ def drawn(monkeypatch):
 
 @pytest.fixture
 def item():
-    """An organ with a small and a large curved anomaly, whose centre of mass is not in it."""
+    """An organ with a finding that is curved, its centre of mass outside, and a second one."""
     hu, score_map, mask, organ = (np.zeros(SHAPE, np.float32) for _ in range(4))
     organ[4:36, 4:26, 2:18] = 1
-    mask[6:8, 6:8, 4:6] = 1
+    mask[6:8, 6:8, 4:6] = 2
     mask[15:25, 10:20, 10] = 1
     mask[17:25, 12:18, 10] = 0
     score_map[mask > 0] = 20
@@ -52,11 +52,11 @@ def item():
     return {key: MetaTensor(torch.from_numpy(array)[None], meta=meta) for key, array in arrays.items()}
 
 
-def test_planes_go_through_the_largest_anomaly(item, drawn, tmp_path):
+def test_planes_go_through_the_first_finding(item, drawn, tmp_path):
     item["mask"] = item["mask"].to(torch.uint8)
     picture(tmp_path)(item)
     centre, names = drawn
-    assert item["mask"][0][centre] and centre[2] == 10
+    assert item["mask"][0][centre] == 1
     assert names == ["organ", "anomaly"]
     assert matplotlib.image.imread(tmp_path / "scan_anomaly.png").shape[1] == 1300
 

@@ -82,6 +82,14 @@ def test_page_loads_nothing_and_says_what_it_is(body, tmp_path):
     assert not scene_of(tmp_path / "page.html")["overlays"]
 
 
+def test_findings_are_listed(body, tmp_path):
+    row = {"number": 1, "score": 80.5, "ml": 0.25, "mean_hu": 31, "voxel": [6, 5, 4], "mm": [38, -15, 2.5]}
+    write_page(tmp_path / "page.html", {"CT": body}, {}, SPACING, RECORD | {"findings": [row]})
+    page = (tmp_path / "page.html").read_text()
+    told = "score 80.5, 0.25 ml, mean 31 HU, voxel (6, 5, 4), RAS (38, -15, 2.5) mm"
+    assert f"<h2>Findings</h2><table><tr><th>1</th><td>{told}" in page
+
+
 def test_names_are_words_not_markup(body, tmp_path):
     meta = {"filename_or_obj": "/secret/<script>alert(1)<!--.nii.gz", "region": "abdomen"}
     pred = MetaTensor(body[None], meta=meta)

@@ -64,8 +64,8 @@ def test_same_seed_same_numbers(scan, tmp_path):
 
 
 def test_sinogram_noise_needs_no_level_in_hu(scan, tmp_path):
-    row = _measure(scan, tmp_path, kinds="sinogram", sigma=0.25)[0]
-    assert 0 < row["sigma_hu"] < 27
+    low, high = (row["sigma_hu"] for row in _measure(scan, tmp_path, kinds="sinogram_10,sinogram_50"))
+    assert 27 > low > 2.5 * high > 0
 
 
 def test_a_missing_package_is_a_row_not_a_crash(scan, tmp_path, monkeypatch):
@@ -98,6 +98,8 @@ def test_phantoms_stand_in_where_no_scan_is_given(tmp_path):
         ({"regions": "leg"}, "leg"),
         ({"regions": "abdomen,chest"}, "2 regions"),
         ({"kinds": "pink"}, "pink"),
+        ({"kinds": "sinogram"}, "sinogram_25"),
+        ({"kinds": "sinogram_100"}, "between 0 and 1"),
         ({"methods": "magic"}, "magic"),
     ],
 )

@@ -16,6 +16,7 @@ import torch
 from package_bundle import package_bundle
 from release import BUNDLES, SUMS
 from verify_bundles import failures
+from zoo_rules.markdown import commands, inline_code, links
 
 from meddiff_core.errors import InputError
 from meddiff_core.files import sha256_of
@@ -80,6 +81,10 @@ def x():
     return torch.rand(1, 6, 16, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
+def readme_of(bundle):
+    return (bundle / "docs" / "README.md").read_text()
+
+
 @torch.no_grad()
 def output_of(name, x):
     """What the network in the repository makes of `x`."""
@@ -129,14 +134,35 @@ def test_a_package_names_its_own_weights_and_their_licences(unpacked, name):
     assert {value.dtype for value in state.values()} == {torch.float16}
     licences = (root / "docs" / "data_license.txt").read_text()
     assert "LIDC-IDRI (CC BY 3.0)" in licences and "uses those of" not in licences
-    assert "../../../" not in (root / "docs" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_monai_loads_the_network_of_the_repository(unpacked, x, name):
-    network = monai.bundle.load(name, bundle_dir=str(unpacked), workflow_type="inference", device="cpu")
+def test_monai_loads_the_network_of_the_repository_as_the_readme_says(unpacked, x, name, monkeypatch):
+    (code,) = [
+        code for code in inline_code(readme_of(unpacked / name)) if code.startswith("monai.bundle.load(")
+    ]
+    monkeypatch.chdir(unpacked / name)
+    network = eval(code.removesuffix(")") + ', device="cpu")')
     with torch.no_grad():
         assert torch.equal(network(x), output_of(name, x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_readme_speaks_of_its_package(unpacked, name):
+    text = readme_of(unpacked / name)
+    assert "From this bundle's folder" in text and len(commands(text)) >= 1
+    for elsewhere in ("bundles/", "tools/", "../../", "`make ", "<!--"):
+        assert elsewhere not in text
+    pictures = sorted(path.name for path in (BUNDLES / name / "docs").glob("*.png"))
+    assert [path.name for path in sorted((unpacked / name).glob("*.png"))] == pictures
+
+
+@pytest.mark.parametrize("page", ["speed.md", "packages.md", "many_scans.md"])
+def test_a_page_leads_nowhere_outside(unpacked, page):
+    folder = unpacked / "ct_denoising" / "docs"
+    text = (folder / page).read_text()
+    assert "Its commands run there" in text
+    assert all((folder / link.partition("#")[0]).exists() for link in links(text) if "://" not in link)
 
 
 @pytest.mark.cli

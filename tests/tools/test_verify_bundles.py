@@ -6,9 +6,11 @@ import json
 import shutil
 
 import pytest
+from package_bundle import package_files
 from release import BUNDLES, ROOT
 from verify_bundles import failures, verify_bundles
-from zoo_rules.files import check_files, check_license, check_logging, check_readme, check_sums
+from zoo_rules.documents import check_package_readme, check_readme
+from zoo_rules.files import check_files, check_license, check_logging, check_sums
 from zoo_rules.metadata import check_metadata
 from zoo_rules.weights import check_weights
 from zoo_rules.workflow import check_inference, check_network, check_training
@@ -131,13 +133,42 @@ def test_config_keys_are_looked_for(bundle):
 
 def test_documents_are_read(bundle):
     replace(bundle / "docs" / "README.md", "## Limitations", "## Notes")
-    assert list(check_readme(bundle)) == ["docs/README.md has no section '## Limitations': add it."]
+    replace(bundle / "docs" / "README.md", "(data_license.txt) lists", "(licences.txt) lists")
+    (bundle.parents[1] / "docs").symlink_to(ROOT / "docs")
+    assert list(check_readme(bundle)) == [
+        "docs/README.md has no section '## Limitations': add it.",
+        "docs/README.md links licences.txt, which does not exist: correct the link.",
+    ]
     replace(bundle / "LICENSE", "Apache", "Other")
     assert "LICENSE differs" in next(check_license(bundle, ROOT / "LICENSE"))
     replace(bundle / "configs" / "logging.conf", "keys=console", "keys=console,file")
     assert list(check_logging(bundle)) == [
         "configs/logging.conf lists the handler file: define or remove it."
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("configs/inference.json", "configs/infer.json", "there is no configs/infer.json"),
+        ("--image scan", "--imgae scan", "have no imgae"),
+        ("meddiff_core.preparation", "meddiff_core.prepare", "there is no module meddiff_core.prepare"),
+        ("python -m monai.bundle run", "python tools/measure.py", "only MONAI and meddiff_core"),
+        ("`docs/speed.md`", "`docs/fast.md`", "names docs/fast.md, which is not in the package"),
+        ("(`docs/speed.md`)", "![](fast.png)", "links fast.png, which is not in the root"),
+    ],
+)
+def test_what_a_package_does_not_hold_is_found(tmp_path, old, new, words):
+    for name, data in package_files(BUNDLES / "ct_super_resolution").items():
+        if name.split("/")[0] in ("configs", "docs") or name.endswith(".py"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(data)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").touch()
+    assert list(check_package_readme(tmp_path)) == []
+    readme = tmp_path / "docs" / "README.md"
+    readme.write_text(readme.read_text().replace(old, new))
+    assert words in " ".join(check_package_readme(tmp_path))
 
 
 def test_a_rule_that_cannot_be_tried_is_a_sentence(bundle):

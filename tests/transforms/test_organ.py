@@ -143,6 +143,16 @@ def test_a_mask_is_the_organ(item, anatomy):
     assert (labels[24:30, 8:14, 6:14] == BODY).all()
 
 
+def test_a_mask_without_its_lesion_is_closed_by_its_name(item, hu, anatomy, caplog):
+    mask = np.uint8(anatomy == LIVER)
+    organ, labels = arrays(item("liver", organ=mask))
+    assert organ[LESION].all() and (labels[LESION] == LIVER).all()
+    with caplog.at_level("WARNING", logger="meddiff"):
+        organ, _ = arrays(item(organ=mask))
+    assert np.array_equal(organ, mask > 0)
+    assert "holes of tissue, 6.0 ml" in caplog.text and "organ_value" in caplog.text
+
+
 def test_outline_is_added_to_organs_alone(item, anatomy):
     organs = np.where(anatomy == LIVER, LIVER, 0).astype(np.uint8)
     _, labels = arrays(item("liver", anatomy=organs))

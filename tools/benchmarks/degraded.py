@@ -10,15 +10,13 @@ import numpy as np
 from benchmarks.scans import Scan, central_block, volume_tensor
 from monai.data import MetaTensor
 
+from meddiff_core.errors import InputError
 from meddiff_core.physics.low_dose import simulate_low_dose
 from meddiff_core.physics.slab_layout import SlabLayout
 from meddiff_core.transforms.low_dose import item_seed
 from meddiff_core.transforms.simulated_slices import SimulateThickSlicesd
 from meddiff_core.transforms.slices_last import SlicesLastd
 from meddiff_core.transforms.thin_slices import layout_between
-
-# Values are clipped to 1.5 HU windows, not to 1: clipping bends the noise at its ends (0.2 to 0.45 dB).
-CLIP = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,7 @@ class Degraded:
         scan: the block as it was measured.
         seen: what the methods get, `(X, Y, Z)` in HU.
         affine: of `seen`, `(4, 4)`, mm.
-        kind: `white`, `correlated` or `sinogram` noise, or `thick` slices.
+        kind: of noise, see `make_noisy`, or `thick` slices.
         level: standard deviation of the noise in HU, which the methods are told; thin slices that a
             thick one is the mean of.
         start: first voxel of the block in the whole scan.
@@ -64,14 +62,14 @@ class Degraded:
 
 
 def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] | None, seed: int) -> Degraded:
-    """Cut the central block and add noise, clipped to 1.5 HU windows.
+    """Cut the central block and add noise, without clipping, which would bend it (0.2 to 0.45 dB).
 
     The noise is drawn on whole slices, so that rays of sinogram noise cross the whole body.
 
     Args:
         scan: clean scan; its name, `kind` and `seed` fix the noise.
-        kind: `white`, `correlated` or `sinogram`.
-        noise_level: standard deviation in [-1, 1]; for `sinogram` the fraction of the dose that is left.
+        kind: of `simulate_low_dose`; `sinogram_25` leaves 25 % of the dose.
+        noise_level: standard deviation in [-1, 1]; sinogram noise has that of its dose.
         block: voxels per axis, cut to the scan where that is smaller; None for the whole scan.
         seed: of the noise.
     """
@@ -79,16 +77,17 @@ def make_noisy(scan: Scan, kind: str, noise_level: float, block: Sequence[int] |
     whole_slices = scan.cut((0, 0, start[2]), (*scan.hu.shape[:2], size[2]))
     clean = whole_slices.cut((*start[:2], 0), size)
     hu_window = scan.hu_window
-    level = noise_level if kind == "sinogram" else noise_level * hu_window.width / 2
+    dose = _dose_fraction(kind) if kind.startswith("sinogram") else None
+    level, name = (noise_level * hu_window.width / 2, kind) if dose is None else (dose, "sinogram")
     noise_seed = item_seed(seed, f"{scan.name}:{kind}")
-    noisy = simulate_low_dose(whole_slices.hu, kind, level, tuple(scan.spacing), noise_seed)
+    noisy = simulate_low_dose(whole_slices.hu, name, level, tuple(scan.spacing), noise_seed)
     noisy = noisy[tuple(slice(first, first + n) for first, n in zip(start[:2], size[:2], strict=True))]
     return Degraded(
         scan=clean,
-        seen=np.clip(noisy, hu_window.to_hu(-CLIP), hu_window.to_hu(CLIP)).astype(np.float32),
+        seen=noisy.astype(np.float32),
         affine=clean.affine,
         kind=kind,
-        level=float((noisy - clean.hu).std()) if kind == "sinogram" else level,
+        level=float((noisy - clean.hu).std()) if dose else level,
         start=start,
     )
 
@@ -117,3 +116,10 @@ def make_thick(
         level=width,
         start=start,
     )
+
+
+def _dose_fraction(kind: str) -> float:
+    percent = kind.removeprefix("sinogram_")
+    if not percent.isdigit():
+        raise InputError(f"noise kind is {kind!r}: name the dose in percent, such as sinogram_25.")
+    return int(percent) / 100

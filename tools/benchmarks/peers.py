@@ -18,7 +18,7 @@ from scipy import ndimage
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from meddiff_core.metrics.image_quality import psnr
-from meddiff_core.physics.noise_spectrum import NoiseSpectrum
+from meddiff_core.physics.low_dose import spectrum_of
 
 Prepared = tuple[Callable[[], np.ndarray], str]
 _TUNING_BLOCK = (96, 96, 32)
@@ -117,10 +117,11 @@ def _for_block_matching(case: Degraded, shape: tuple[int, ...]) -> tuple[np.ndar
     sigma = case.level / case.scan.hu_window.width
     if case.kind == "white":
         return scaled, sigma, "true sigma"
-    if case.kind == "correlated":
-        power, setting = NoiseSpectrum.of_scanner(case.scan.spacing).power(shape).numpy(), "true spectrum"
+    spectrum = spectrum_of(case.kind, case.scan.spacing)
+    if case.kind.startswith("correlated"):
+        power, setting = spectrum.power(shape).numpy(), "true spectrum"
     else:  # sinogram noise differs from place to place; its slices are independent
-        power, setting = NoiseSpectrum.of_scanner(case.scan.spacing).power(shape[:2]).numpy(), "mean spectrum"
+        power, setting = spectrum.power(shape[:2]).numpy(), "mean spectrum"
         power = np.broadcast_to(power.reshape(*shape[:2], *[1] * (len(shape) - 2)), shape)
     return scaled, power * sigma**2 * np.prod(shape), setting
 

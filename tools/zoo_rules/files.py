@@ -1,9 +1,8 @@
-"""Which files a bundle has, and what its documents say."""
+"""Which files a bundle has."""
 
 from __future__ import annotations
 
 import configparser
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,6 @@ REQUIRED = (
 PACKAGED = (WEIGHTS, "meddiff_core/__init__.py", SUMS)
 # The zoo takes files of up to 25 MB; ours keep a margin.
 LARGEST = 20_000_000
-# Those of the zoo's template, in its order; what else a bundle has to say may stand between them.
-SECTIONS = ("Data", "Performance", "System configuration", "Limitations", "References")
 
 
 def check_files(bundle: Path, packaged: bool) -> Iterator[str]:
@@ -39,22 +36,6 @@ def check_files(bundle: Path, packaged: bool) -> Iterator[str]:
             yield f"{name} has {path.stat().st_size / 1e6:.0f} MB: keep it under {LARGEST / 1e6:.0f} MB."
         elif path.suffix == ".py" and not name.startswith("meddiff_core/"):
             yield f"{name} is Python: it belongs into meddiff_core."
-
-
-def check_readme(bundle: Path) -> Iterator[str]:
-    """The sections of the model zoo's template, and what its rules want said."""
-    text = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
-    if not text.startswith("# "):
-        yield "docs/README.md has no title: begin it with '# '."
-    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
-    for section in SECTIONS:
-        if section not in headings:
-            yield f"docs/README.md has no section '## {section}': add it."
-    if not {"Run", "Inference"} & set(headings):
-        yield "docs/README.md does not say how to run the bundle: add a section '## Run'."
-    for phrase in ("Research use only", "TorchScript"):
-        if phrase not in text:
-            yield f"docs/README.md does not say '{phrase}': add the sentence."
 
 
 def check_license(bundle: Path, original: Path) -> Iterator[str]:

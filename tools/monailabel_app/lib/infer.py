@@ -113,6 +113,8 @@ class CTInferTask(BundleInferTask):
             return None, data["result"]
         image = nib.load((masks or volumes)[0])
         data["pred"], data["pred_meta_dict"] = np.asarray(image.dataobj), {"affine": image.affine}
+        if masks:  # all findings have the panel's one label
+            data["pred"] = np.uint8(data["pred"] > 0)
         extension = extension or data.get("result_extension") or ".nii.gz"
         return super().writer(data, extension, dtype or data.get("result_dtype") or image.get_data_dtype())
 
