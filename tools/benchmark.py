@@ -222,7 +222,7 @@ def super_resolution(
         block: voxels of the central block; None for the whole scan.
         methods: nearest, trilinear, cubic, each also with _projected (agrees with the thick slices), smooth,
             smooth_in_range (the condition of ours), ours_N (N steps).
-        axis: across the slices: 0 (sagittal), 1 (coronal), 2 (axial), or auto, the one of the thickest voxels.
+        axis: across the slices: 0 (sagittal), 1 (coronal), 2 (axial), or auto, that of the thickest voxels.
         drop_slices: thick slices at either end whose thin ones do not count.
         weights: trained part of ours, such as a checkpoint's; default that of the bundle.
     """

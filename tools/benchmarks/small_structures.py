@@ -24,7 +24,7 @@ _COPIES = 7  # of each nodule, each at another height, so that slabs cut it othe
 _CELL = 20
 _SHAPE = (_COPIES * _CELL, (len(NODULES) + len(VESSELS)) * _CELL, 70)
 _MIDDLE = _SHAPE[2] // 2
-_RISE = 10.0  # mm that a vessel lies below and above the middle at its ends: nearly in the plane of the slices
+_RISE = 10.0  # mm that a vessel lies below and above the middle at its ends
 _REACH = 12  # mm above and below a structure that are looked at
 
 
@@ -90,10 +90,10 @@ def phantom() -> Scan:
 
 TABLE = Table(
     lambda rows: (
-        "Super-resolution of small structures: a phantom of lung (-850 HU) with nodules and vessels nearly in "
-        "the plane of the slices (50 HU), voxels of 1 mm, without noise, simulated thick slices. Contrast "
-        "across the slices relative to that in the real thin slices; mean difference of the full width at half "
-        "maximum across the slices from that in the real thin slices, without sign."
+        "Super-resolution of small structures: a phantom of lung (-850 HU) with nodules and vessels nearly "
+        "in the plane of the slices (50 HU), voxels of 1 mm, without noise, simulated thick slices. "
+        "Contrast across the slices relative to that in the thin slices of the phantom; mean difference of "
+        "the full width at half maximum across the slices from that in them, without sign."
     ),
     {
         "slices, mm": slices,
