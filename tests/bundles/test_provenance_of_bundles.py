@@ -17,7 +17,7 @@ WHERE = {
 """Where things lie is not to be written down."""
 NO_EFFECT = {
     *("displayable_configs", "presets", "chosen", "settings", "usual", "report", "start"),
-    *("memory_limit", "split_windows", "dry_run", "part", "existing", "journal"),
+    *("memory_limit", "split_windows", "dry_run", "part", "existing", "journal", "save_adapted"),
 }
 """What changes nothing in the voxels."""
 

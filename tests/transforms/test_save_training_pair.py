@@ -141,4 +141,4 @@ def test_provenance(item, tmp_path, layout, record, image):
     SaveTrainingPaird("pred", results, layout=layout)(item(number="3", sample=2))
     written = json.loads((tmp_path / record).read_text())
     assert (written["seed"], written["kind"], written["input"]) == (7, "synthetic", "scan.nii.gz")
-    assert b"seed 7, lesion, synthetic" in nib.load(tmp_path / image).header["descrip"].item()
+    assert b"seed 7, lesion 3, synthetic" in nib.load(tmp_path / image).header["descrip"].item()
